@@ -1,0 +1,98 @@
+"""The seam to the container engine: eight verbs and a handle, nothing of the network.
+
+Everything that netemu makes carries the label `netemu.lab=<lab>`; it is found and removed by
+that label only. `docker.py` is the real engine, `fake.py` the public fake; the contract suite
+in `tests/contracts/engine.py` runs on both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+LAB_LABEL = "netemu.lab"
+HOST_LABEL = "netemu.host"
+
+
+class ContainerState(StrEnum):
+    """What the engine says of a container."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    EXITED = "exited"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container to create. It has a network namespace of its own and no engine network."""
+
+    lab: str
+    host: str  # "us-east/edge"; "wan" for the WAN container
+    name: str  # engine-wide unique: "two-region-us-east-edge"
+    image: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    cap_drop: tuple[str, ...] = ()
+    cap_add: tuple[str, ...] = ()
+    cpu_shares: int = 1024
+    pid_host: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerHandle:
+    """One container as the engine sees it now."""
+
+    lab: str
+    host: str
+    name: str
+    id: str
+    state: ContainerState
+    pid: int  # 0 unless running or paused; in the engine's own process namespace
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Stream(Protocol):
+    """Both ends of a program started in a container: bytes in, bytes out (stdout only)."""
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes; blocks; empty at the end of the stream."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Engine(Protocol):
+    """Containers by host name within a lab. Every call raises EngineError saying what was tried."""
+
+    def create(self, spec: ContainerSpec) -> None:
+        """Make one container, not started. An existing one of that name is an error."""
+
+    def start(self, lab: str, host: str) -> ContainerHandle:
+        """Start it and return its handle, with the pid. Already running: the same handle."""
+
+    def kill(self, lab: str, host: str) -> None:
+        """SIGKILL everything in it. Safe to call twice; a paused container dies too."""
+
+    def pause(self, lab: str, host: str) -> None:
+        """Freeze every process in it. Safe to call twice."""
+
+    def resume(self, lab: str, host: str) -> None:
+        """Undo `pause`. Safe to call twice."""
+
+    def containers(self, lab: str | None = None) -> tuple[ContainerHandle, ...]:
+        """Every container of one lab, or of all labs, by label, in any state."""
+
+    def remove(self, containers: Iterable[ContainerHandle]) -> None:
+        """Kill and remove these, side by side; one that is already gone is fine."""
+
+    def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
+        """Start a program in a running container with its stdin and stdout joined to us."""
+
+    def memory_bytes(self, lab: str) -> Mapping[str, int]:
+        """Anonymous memory charged to each container (cgroup rss or anon), by host."""
