@@ -1,0 +1,275 @@
+"""The history's words: one JSON object a line, one class a kind.
+
+Every event has `t` (ns, the lab's monotonic clock: when it happened), `kind`, and `seq` once the
+keeper took it in. Programs in the lab write them; the recorder stores the lines as they came;
+the analysis reads nothing else. Instants are ns; None: did not happen.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """What all kinds share."""
+
+    kind: ClassVar[str] = ""
+    t: int
+    seq: int = -1
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: value for key, value in data.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run(Event):
+    """The header: what the analysis must know of the lab. First line of every history."""
+
+    kind: ClassVar[str] = "run"
+    schema: int = SCHEMA
+    wall: str  # ISO 8601, the only wall time of a run
+    seed: int
+    lab: str
+    scenario: str
+    command: str
+    environment: dict[str, str]  # kernel, machine, versions
+    sites: list[dict[str, Any]]  # name, kind, prefixes
+    services: list[dict[str, Any]]  # name, fqdn, port, addresses, ttl_s, interval_s, timeout_s, ...
+    paths: list[dict[str, Any]]  # source, target, one_way_ms, measured_ms, because
+    preferred: dict[str, list[str]]  # city -> regions, nearest first
+    bounds: dict[str, list[dict[str, Any]]]  # fault kind -> city, client, total_s, parts, because
+    timeouts: dict[str, dict[str, float]]  # city -> lookup_s, connect_s, response_s
+    objectives: list[dict[str, Any]]
+    rates: dict[str, float]  # planned requests/s by client kind, in every city
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault(Event):
+    """A step of a fault's life. t0 of all measured times is `inject_began`."""
+
+    kind: ClassVar[str] = "fault"
+    id: str
+    how: str  # power, crash, ...
+    phase: str  # inject_began, inject_ended, heal_began, healed, heal_ended, failed
+    target: list[str]
+    sites: list[str]  # regions and cities that the target covers whole
+    hosts: list[str]
+    peers: list[str] = field(default_factory=list)
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Event):
+    """One request, stream message or datagram of a client. `t` is its start."""
+
+    kind: ClassVar[str] = "request"
+    city: str
+    client: str  # http, keepalive, stream, udp
+    n: int  # counts from 0 per city and client
+    planned: int  # when the schedule wanted it; t - planned is lateness
+    outcome: str  # ok, error, timeout, unknown
+    detail: str = ""  # error: ECONNRESET, ECONNREFUSED, EOF, NXDOMAIN, SERVFAIL, 503, wrong-region,
+    # stalled, unconnected; timeout: lookup, connect, response
+    lookup: int | None = None  # answer of the resolver arrived
+    connecting: int | None = None  # SYN handed to the kernel (udp: datagram sent)
+    connected: int | None = None  # handshake done
+    sent: int | None = None  # request written
+    first: int | None = None  # first byte of the answer
+    end: int | None = None  # last byte, or the failure
+    address: str = ""  # asked
+    port: int = 0  # our local port
+    region: str = ""  # that answered
+    server: str = ""  # that answered
+    protocol: str = ""  # that the server saw: HTTP/1.1, tcp, udp
+    closed_by: str = ""  # peer-rst, peer-fin, us, ""
+    conn: int = 0  # connection's number in this client, 0: udp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection(Event):
+    """A keep-alive connection or stream opened or ended."""
+
+    kind: ClassVar[str] = "connection"
+    city: str
+    client: str
+    conn: int
+    phase: str  # attempt, open, close, failed
+    address: str = ""
+    port: int = 0
+    region: str = ""
+    closed_by: str = ""  # peer-rst, peer-fin, us
+    detail: str = ""  # close: idle, drained (Connection: close), stalled, ECONNRESET, ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule(Event):
+    """Every second: how well a city's sender keeps its plan."""
+
+    kind: ClassVar[str] = "schedule"
+    city: str
+    planned: int  # requests due in this second
+    started: int
+    late: int  # started more than 2 ms after plan
+    late_ms_max: float
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup(Event):
+    """The answer to a `lookup` command: what a city's resolver says now."""
+
+    kind: ClassVar[str] = "lookup"
+    city: str
+    name: str
+    rcode: str
+    addresses: list[str]
+    ttl: int
+    ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check(Event):
+    """One health check by a name server; `t` is its start."""
+
+    kind: ClassVar[str] = "check"
+    server: str  # ns1
+    service: str
+    region: str
+    ok: bool
+    end: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health(Event):
+    """A name server changed its mind about a region."""
+
+    kind: ClassVar[str] = "health"
+    server: str
+    service: str
+    region: str
+    state: str  # UP, DOWN
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation(Event):
+    """A name server's new routing is live: from here on its answers follow it."""
+
+    kind: ClassVar[str] = "generation"
+    server: str
+    service: str
+    number: int
+    up: list[str]
+    down: list[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy(Event):
+    """A balancer changed its mind about a server, or about itself (server == "")."""
+
+    kind: ClassVar[str] = "proxy"
+    region: str
+    service: str
+    server: str
+    state: str  # UP, DOWN, DRAIN, MAINT, STOPPING
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Daemon(Event):
+    """A daemon of a host started or ended (init says so)."""
+
+    kind: ClassVar[str] = "daemon"
+    host: str
+    name: str
+    state: str  # started, ended
+    detail: str = ""  # exit status or signal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Event):
+    """A DNS answer on the wire, from a name server to a resolver; `t` is its arrival at the city."""
+
+    kind: ClassVar[str] = "answer"
+    source: str  # site of the server
+    target: str  # site of the resolver
+    name: str
+    qtype: str
+    rcode: str
+    addresses: list[str]
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packet(Event):
+    """A telling segment on the WAN: SYN, SYN-ACK, FIN, RST, first data, data sent again.
+
+    `t` is when it entered at `source`, `out` when it left at `target` (None: dropped).
+    """
+
+    kind: ClassVar[str] = "packet"
+    what: str  # syn, synack, fin, rst, data, again (retransmitted data), syn-again, synack-again
+    source: str
+    target: str
+    src: str  # "10.3.0.2:41234"
+    dst: str  # "198.18.1.1:80"
+    out: int | None = None
+    dropped: str = ""  # cut, loss, queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost(Event):
+    """Events were lost before they reached the history: nothing may be claimed from this run."""
+
+    kind: ClassVar[str] = "lost"
+    count: int
+    where: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wire(Event):
+    """Every second: the wire process's own health."""
+
+    kind: ClassVar[str] = "wire"
+    packets: int
+    dropped: int  # by overload, not by a setting
+    lag_ms_max: float  # longest a frame left after it was due
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note(Event):
+    """A step of the run, for the timeline: steady, traffic, end, interrupted."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+
+
+KINDS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation,
+        Proxy, Daemon, Answer, Packet, Lost, Wire, Note,
+    )
+}  # fmt: skip
+
+
+def encode(data: dict[str, Any]) -> bytes:
+    """One line of a history."""
+    return json.dumps(data, separators=(",", ":")).encode() + b"\n"
+
+
+def parse_event(data: dict[str, Any]) -> Event | None:
+    """The typed event; None for a kind that this version does not know."""
+    cls = KINDS.get(data.get("kind", ""))
+    return cls.from_json(data) if cls else None

@@ -1,0 +1,126 @@
+"""What will be built, as frozen values: hosts, links, paths, configuration files. Pure data.
+
+`Plan` is made by `make_plan(topology, lab)`; equal inputs give equal plans, so a lab can be
+attached to from the topology's text alone. `digest` says whether two plans are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from emulator.impairment import Impairment
+from emulator.topology.model import Topology
+
+SiteKind = Literal["region", "client", "dns"]
+Role = Literal["edge", "server", "access", "client", "ns"]
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSpec:
+    """A place on the WAN. Its number makes its addresses."""
+
+    number: int  # from 1
+    name: str
+    kind: SiteKind
+    latitude: float
+    longitude: float
+    wan_address: str  # 100.64.0.<n>
+    lan_prefix: str | None  # 10.<n>.0.0/24
+    public_prefix: str | None  # 198.18.<n>.0/24
+    hosts: tuple[str, ...]  # the first is the one on the WAN
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSpec:
+    """A veth pair: `name` inside the host, `port` inside the WAN container."""
+
+    name: Literal["wan0", "lan0"]
+    port: str  # "w3" or "l3.2": at most 15 characters
+    mac: str
+    port_mac: str
+    addresses: tuple[str, ...]  # CIDR
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSpec:
+    """A program the host's init starts once the host is wired, and never restarts."""
+
+    name: str
+    argv: tuple[str, ...]
+    waits_for: str = ""  # a path that must exist before it starts, made by an earlier daemon
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """One container with a network namespace of its own."""
+
+    name: str  # "us-east/edge"
+    site: str
+    role: Role
+    container: str  # "<lab>-us-east-edge"
+    interfaces: tuple[InterfaceSpec, ...]
+    loopback: tuple[str, ...]  # CIDR addresses on lo
+    routes: tuple[tuple[str, str, str], ...]  # destination, gateway, source address ("" : any)
+    neighbours: tuple[tuple[str, str, str], ...]  # interface, address, MAC; permanent
+    sysctls: Mapping[str, str]
+    files: Mapping[str, str]  # path inside the host -> text
+    daemons: tuple[DaemonSpec, ...]
+    cap_add: tuple[str, ...] = ()
+    cpu_shares: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class PathSpec:
+    """One ordered pair of sites, and why it is as it is."""
+
+    source: str
+    target: str
+    impairment: Impairment
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """A service as it is reached."""
+
+    name: str
+    fqdn: str  # "www.shop.test"
+    port: int
+    balance: str
+    addresses: Mapping[str, str]  # region -> 198.18.<n>.<k>
+    health: Mapping[str, tuple[str, int]]  # region -> address, port of the region's endpoint
+    servers: Mapping[str, tuple[str, ...]]  # region -> host names
+    ttl_s: int
+    interval_s: float
+    timeout_s: float
+    fall: int
+    rise: int
+    drain_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The predicted worst recovery of one client kind in one city, part by part."""
+
+    city: str
+    client: str
+    total_s: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that `up` builds and `analysis` needs to know of it."""
+
+    lab: str
+    topology: Topology
+    sites: tuple[SiteSpec, ...]
+    hosts: tuple[HostSpec, ...]
+    paths: tuple[PathSpec, ...]
+    services: tuple[ServiceSpec, ...]
+    resolvers: Mapping[str, str]  # city -> address of its recursive resolver
+    preferred: Mapping[str, tuple[str, ...]]  # city -> regions, nearest first, by the resolver's rtt
+    digest: str = ""

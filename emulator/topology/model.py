@@ -1,0 +1,128 @@
+"""What the user wrote, as frozen values with the defaults filled in. Nothing live, no addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Balance = Literal["l4", "l7"]
+CLIENT_KINDS = ("http", "keepalive", "stream", "udp")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A point on the earth, with the words the user chose for it."""
+
+    label: str  # "aws:us-east-1", "city:Paris/FR", "48.9,2.4"
+    latitude: float  # degrees north
+    longitude: float  # degrees east
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """HTTP checks of a region's endpoint by a name server, on a fixed schedule."""
+
+    interval_s: float = 1.0
+    timeout_s: float = 1.0  # never above the interval
+    fall: int = 3  # consecutive failures until DOWN
+    rise: int = 2  # consecutive successes until UP
+
+
+@dataclass(frozen=True, slots=True)
+class DnsPolicy:
+    """How a service's name is answered."""
+
+    ttl_s: int = 5
+    policy: Literal["latency"] = "latency"
+    health_check: HealthCheck = HealthCheck()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An L7 rule: every stated condition must hold; then exactly one of the actions."""
+
+    path: str | None = None  # prefix of the path
+    header: tuple[str, str] | None = None  # name, exact value
+    cookie: tuple[str, str] | None = None  # name, exact value
+    to: str | None = None  # another l7 service's servers in the same region
+    deny: int | None = None  # HTTP status
+    redirect: str | None = None  # Location of a 302
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What clients want, by DNS name `<name>.<zone>`."""
+
+    name: str
+    port: int = 80
+    target_port: int = 8080  # what the servers listen on
+    balance: Balance = "l7"
+    rules: tuple[Rule, ...] = ()
+    dns: DnsPolicy = DnsPolicy()
+    drain_timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A datacenter: an edge with the load balancer, and servers for every service."""
+
+    name: str
+    location: Location
+    servers: Mapping[str, int]  # by service name
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """The patience of a city's clients."""
+
+    lookup_s: float = 2.0
+    connect_s: float = 3.0
+    response_s: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class City:
+    """Clients behind one recursive resolver."""
+
+    name: str
+    location: Location
+    timeouts: Timeouts = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class NameServer:
+    """One authoritative server, a site of its own on the WAN."""
+
+    name: str
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class PathSetting:
+    """What `paths:` says of one direction; None: not said. `line` is where it was said."""
+
+    source: str
+    target: str
+    line: int
+    one_way_s: float | None = None
+    jitter_s: float | None = None
+    loss: float | None = None
+    rate_bps: int | None = None
+    queue_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """A whole file. Site order is regions, cities, name servers, each in the file's order."""
+
+    name: str
+    zone: str
+    regions: tuple[Region, ...]
+    cities: tuple[City, ...]
+    name_servers: tuple[NameServer, ...]
+    services: tuple[Service, ...]
+    paths: tuple[PathSetting, ...] = ()
+    kernel: Mapping[str, int] = field(default_factory=dict)  # "tcp_syn_retries": 3
+    light_traffic: float = 5.0  # requests/s of every kind in every city after `up`; 0: none
+    source: str = ""  # the file's text, so that a lab can be attached to without the file

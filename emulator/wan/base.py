@@ -1,0 +1,126 @@
+"""The seam to the WAN container: wiring, overlays, hosts' inits, the journal, the events.
+
+`remote.py` speaks to a real keeper over one exec stream, `fake.py` is the public fake; the
+contract suite in `tests/contracts/wan.py` runs on both. Everything that the lab must remember
+(plan, active faults, events) lives in the keeper, so any netemu process can attach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from emulator.impairment import Impairment, Overlay
+
+Event = dict[str, Any]  # the language of emulator/events.py
+
+
+@dataclass(frozen=True, slots=True)
+class HostWiring:
+    """All the keeper needs to join one running container to the lab."""
+
+    host: str
+    site: int
+    interfaces: tuple[dict[str, Any], ...]  # name, port, mac, port_mac, addresses
+    loopback: tuple[str, ...]
+    routes: tuple[tuple[str, str, str], ...]
+    neighbours: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WanSetup:
+    """What a fresh keeper is told once. `plan` is opaque to it, for those who attach later."""
+
+    sites: tuple[tuple[int, str, bool], ...]  # number, name, has a LAN
+    macs: Mapping[str, int]  # MAC of each site's wan0 -> site number
+    paths: tuple[tuple[int, int, Impairment], ...]
+    plan: Mapping[str, str]  # lab, topology source, digest
+
+
+@dataclass(frozen=True, slots=True)
+class FaultRecord:
+    """The journal's line for one active fault: the intent, written before the first step."""
+
+    id: str
+    kind: str
+    target: tuple[str, ...]
+    sites: tuple[str, ...] = ()  # whose paths are touched
+    hosts: tuple[str, ...] = ()  # whose containers or daemons are touched
+    peers: tuple[str, ...] = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
+
+
+class Wan(Protocol):
+    """One lab's WAN. Every call raises WanError saying what was tried; none waits for ever."""
+
+    def setup(self, setup: WanSetup) -> None:
+        """Bridges, path table, wire process. Once a life."""
+
+    def plan(self) -> Mapping[str, str]:
+        """What `setup` was told as `plan`."""
+
+    def wire(self, hosts: Sequence[tuple[HostWiring, int]]) -> None:
+        """Join running containers (with their pids): links, addresses, routes, neighbours, and
+        the control connection to their init. A host wired before is first taken apart."""
+
+    def unwire(self, hosts: Sequence[str]) -> None:
+        """Forget hosts that died: close their sockets, delete what is left of their links."""
+
+    def host(self, host: str, op: str, timeout_s: float = 5.0, **arguments: Any) -> dict[str, Any]:
+        """Ask a host's init (configure, start, kill, signal, send, run, probe, status).
+        Raises HostSilent when it does not answer in time."""
+
+    def hosts(
+        self, requests: Mapping[str, tuple[str, dict[str, Any]]], timeout_s: float = 5.0
+    ) -> dict[str, dict[str, Any]]:
+        """`host` for many at once, side by side; a silent host's answer is {"silent": True},
+        a failed one's {"error": message}."""
+
+    def lay(
+        self,
+        overlay_id: str,
+        paths: Sequence[tuple[int, int]],
+        overlay: Overlay,
+        ports: Sequence[str] = (),
+    ) -> int:
+        """Put an overlay on paths and cut the LAN ports of hosts. Returns the instant (ns) of its
+        first effect. Laying the same id again replaces it."""
+
+    def lift(self, overlay_id: str) -> int:
+        """Take an overlay away again; the instant it was gone. An unknown id is fine."""
+
+    def journal(self) -> tuple[FaultRecord, ...]:
+        """Active faults, oldest first."""
+
+    def record(self, fault: FaultRecord) -> None:
+        """Write the intent, before the first step of an injection. The same id replaces."""
+
+    def forget(self, fault_id: str) -> None:
+        """The fault is healed."""
+
+    def lock(self, owner: str) -> None:
+        """Take the lab's one lock for commands that change something; released by `unlock` or
+        when this connection ends. Raises WanError naming the holder."""
+
+    def unlock(self) -> None: ...
+
+    def mark(self, event: Event) -> int:
+        """Append an event to the lab's history; `t` is now on the lab's clock unless given."""
+
+    def now_ns(self) -> int:
+        """The lab's clock."""
+
+    def events(self, since: int | None = None) -> Iterator[Event | None]:
+        """Every event from sequence number `since` on (None: from now on), for ever; each has
+        `seq`. Yields None about every 100 ms of silence so that a reader can stop. A reader that
+        fell behind the ring gets an event of kind `lost`."""
+
+    def latest(self) -> tuple[Event, ...]:
+        """The last event of each state (health, proxy, generation, lookup, daemon), for `status`."""
+
+    def stats(self) -> dict[str, Any]:
+        """`paths`: per "a->b" packets, bytes, drops by cause; `wire`: alive, lag; `seq`: the
+        newest event's number; `hosts`: which inits are connected."""
+
+    def close(self) -> None: ...
