@@ -11,31 +11,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from emulator.impairment import Impairment, Overlay
+from emulator.impairment import Overlay
+from emulator.plan.wiring import HostWiring, WanSetup
+
+__all__ = ["Event", "FaultRecord", "HostWiring", "Wan", "WanSetup"]
 
 Event = dict[str, Any]  # the language of emulator/events.py
-
-
-@dataclass(frozen=True, slots=True)
-class HostWiring:
-    """All the keeper needs to join one running container to the lab."""
-
-    host: str
-    site: int
-    interfaces: tuple[dict[str, Any], ...]  # name, port, mac, port_mac, addresses
-    loopback: tuple[str, ...]
-    routes: tuple[tuple[str, str, str], ...]
-    neighbours: tuple[tuple[str, str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class WanSetup:
-    """What a fresh keeper is told once. `plan` is opaque to it, for those who attach later."""
-
-    sites: tuple[tuple[int, str, bool], ...]  # number, name, has a LAN
-    macs: Mapping[str, int]  # MAC of each site's wan0 -> site number
-    paths: tuple[tuple[int, int, Impairment], ...]
-    plan: Mapping[str, str]  # lab, topology source, digest
 
 
 @dataclass(frozen=True, slots=True)
