@@ -1,0 +1,59 @@
+"""`python3 -m emulator.node.app /etc/netemu/app.json`; commands are JSON lines on stdin:
+`{"op": "health", "ok": false}`, `{"op": "drain", "on": true}`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from emulator.node.app.echo import start_echo
+from emulator.node.app.web import Site
+
+
+def obey(site: Site, line: str) -> None:
+    """Carry out one command line; an empty one is nothing."""
+    command: dict[str, Any] = json.loads(line) if line.strip() else {}
+    if command.get("op") == "health":
+        site.is_healthy = bool(command["ok"])
+    elif command.get("op") == "drain":
+        site.is_draining = bool(command["on"])
+
+
+async def listen_to_commands(site: Site) -> None:
+    """Read stdin until it ends; its end changes nothing."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while line := await reader.readline():
+        obey(site, line.decode())
+
+
+async def serve(config: dict[str, Any]) -> None:
+    """Serve until killed."""
+    site = Site(config["region"], config["server"], config["service"])
+    await start_echo(config["echo_port"])
+    commands = asyncio.create_task(listen_to_commands(site))
+    settings = uvicorn.Config(
+        site,
+        host="0.0.0.0",
+        port=config["port"],
+        http="h11",
+        ws="none",
+        loop="asyncio",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        backlog=1024,
+        timeout_keep_alive=3600,  # the client side or the balancer decides when to leave
+    )
+    await uvicorn.Server(settings).serve()
+    commands.cancel()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(json.loads(Path(sys.argv[1]).read_text())))

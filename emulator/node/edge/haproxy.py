@@ -1,0 +1,50 @@
+"""HAProxy's runtime socket: what it thinks of its servers, and the one variable we set.
+
+Source: HAProxy 3.0 management guide, section 9.3 (unix socket commands).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import socket
+
+TIMEOUT_S = 1.0
+STATES = {"UP": "UP", "DOWN": "DOWN", "NOLB": "DRAIN", "DRAIN": "DRAIN", "MAINT": "MAINT"}
+
+
+def ask(path: str, command: str) -> str:
+    """One command, the whole answer. Raises OSError when HAProxy is not there."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(TIMEOUT_S)
+        connection.connect(path)
+        connection.sendall(command.encode() + b"\n")
+        chunks = []
+        while chunk := connection.recv(65536):
+            chunks.append(chunk)
+    return b"".join(chunks).decode()
+
+
+def parse_stat(text: str) -> dict[tuple[str, str], tuple[str, str]]:
+    """`show stat` as {(backend, server): (state, last check)}.
+
+    A server that was not checked yet is not UP yet, whatever HAProxy assumes of it.
+    """
+    states = {}
+    for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
+        if row["svname"] in {"FRONTEND", "BACKEND"}:
+            continue
+        check = row.get("check_status") or ""
+        state = STATES.get(row["status"].split()[0], "UP" if "UP" in row["status"] else "DOWN")
+        if state == "UP" and not check.lstrip("* ").startswith(("L4OK", "L6OK", "L7OK")):
+            state = "DOWN"
+        states[row["pxname"], row["svname"]] = (state, check.lstrip("* ") or "not checked yet")
+    return states
+
+
+def set_draining(path: str, *, draining: bool) -> None:
+    """Make the region's health endpoint fail and every HTTP answer say `Connection: close`."""
+    value = "true" if draining else "false"
+    answer = ask(path, f"experimental-mode on; set var proc.draining bool({value})")
+    if answer.strip():
+        raise OSError(f"HAProxy refused to set proc.draining: {answer.strip()}")
