@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Everything netemu needs on a fresh Debian or Ubuntu machine; says what it does, does nothing twice.
+#   setup.sh          Python environment, Docker engine, node image
+#   setup.sh python   the Python environment only
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+readonly ENVIRONMENT_ERROR=4 # the exit code of netemu itself for an environment that does not fit
+readonly DOCKERD_LOG=/var/log/netemu-dockerd.log
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$@" >&2; exit "$ENVIRONMENT_ERROR"; }
+
+can_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+install_packages() {
+    say "installing $*"
+    local log
+    log=$(mktemp)
+    if ! { apt-get update && DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        fail "could not install $*; the end of what apt-get said stands above"
+    fi
+    rm -f "$log"
+}
+
+# --- the Python environment ---
+
+python_fits() {
+    command -v "$1" >/dev/null &&
+        "$1" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if python_fits "$candidate"; then echo "$candidate"; return; fi
+    done
+}
+
+ensure_python() {
+    local python stamp
+    stamp=".venv/netemu-$(cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)"
+    if [ -f "$stamp" ]; then say "python environment is up to date: .venv"; return; fi
+    python=$(find_python)
+    if [ -z "$python" ] && can_install; then
+        install_packages python3 python3-venv
+        python=$(find_python)
+    fi
+    [ -n "$python" ] || fail "needs Python 3.11 or later with its venv module" \
+        "on Debian 12, Ubuntu 24.04 or later: sudo apt-get install python3-venv"
+    say "making .venv with $("$python" --version), versions from requirements.lock"
+    "$python" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+    rm -f .venv/netemu-*
+    touch "$stamp"
+}
+
+# --- the Docker engine ---
+
+# Asked through the SDK, as netemu does, so that DOCKER_HOST means the same to both.
+engine_answers() {
+    .venv/bin/python -c 'import docker; docker.from_env(timeout=5).ping()' 2>/dev/null
+}
+
+lives_as() { # lives_as PID NAME: a process of that name that is no zombie
+    local state
+    [ "$(cat "/proc/$1/comm" 2>/dev/null)" = "$2" ] || return 1
+    state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+    [ -n "$state" ] && [ "$state" != Z ]
+}
+
+# A daemon that was ended without a goodbye leaves its pid file; the next one then refuses to start
+# as soon as any other process has got that number.
+remove_stale_pid() { # remove_stale_pid FILE NAME
+    if [ -f "$1" ] && ! lives_as "$(cat "$1")" "$2"; then rm -f "$1"; fi
+}
+
+start_dockerd() {
+    if [ -d /run/systemd/system ]; then
+        say "starting docker by systemd"
+        systemctl start docker || fail "systemctl start docker failed; see: journalctl -u docker"
+        return
+    fi
+    remove_stale_pid /var/run/docker.pid dockerd
+    remove_stale_pid /var/run/docker/containerd/containerd.pid containerd
+    say "starting dockerd (no init here does it); its log: $DOCKERD_LOG"
+    setsid nohup dockerd >>"$DOCKERD_LOG" 2>&1 </dev/null &
+}
+
+wait_for_engine() {
+    local deadline=$((SECONDS + 60))
+    until engine_answers; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            if [ -f "$DOCKERD_LOG" ]; then tail -n 15 "$DOCKERD_LOG" >&2; fi
+            fail "dockerd was started but does not answer after 60 s"
+        fi
+        sleep 0.3
+    done
+}
+
+ensure_engine() {
+    if engine_answers; then say "the Docker engine answers"; return; fi
+    if [ -n "${DOCKER_HOST:-}" ]; then
+        fail "no Docker engine answers at DOCKER_HOST=$DOCKER_HOST" "start that engine, or unset DOCKER_HOST"
+    fi
+    can_install || [ "$(id -u)" = 0 ] || fail "no Docker engine answers to $(id -un)" \
+        "to start it:    sudo systemctl start docker   (to install it: sudo apt-get install docker.io)" \
+        "to be allowed:  sudo usermod -aG docker $(id -un), then log in again" \
+        "or run this set-up as root: it installs and starts the engine itself"
+    if ! command -v dockerd >/dev/null; then
+        can_install || fail "there is no dockerd and no apt-get here; install Docker and run this again"
+        install_packages docker.io iptables
+    fi
+    start_dockerd
+    wait_for_engine
+    say "the Docker engine answers"
+}
+
+# --- the node image ---
+
+ensure_image() {
+    if [ "$(.venv/bin/python -m emulator.engine.image source)" = recipe ] &&
+        ! command -v mmdebstrap >/dev/null && can_install; then
+        say "no image registry can be reached: the base image is made here from Debian's packages"
+        install_packages mmdebstrap debian-archive-keyring
+    fi
+    .venv/bin/python -m emulator.engine.image build
+}
+
+ensure_python
+if [ "${1:-all}" = python ]; then exit 0; fi
+ensure_engine
+ensure_image

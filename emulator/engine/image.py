@@ -1,0 +1,363 @@
+"""The one image of every host: found by the hash of what goes into it, built when it is missing.
+
+`ensure_node_image` is the way in. Its base is `debian:trixie-slim` where the engine can reach the
+public registry, otherwise the same thing made here from Debian's packages by `compose/base.sh`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from emulator.engine.docker import attempt, connect
+from emulator.errors import EngineError, Exit, NetemuError
+
+Progress = Callable[[str, float | None], None]
+"""Told of each stage by name and how much of it is done, 0 to 1; None where nobody can know."""
+
+BaseSource = Literal["ours", "local", "registry", "recipe"]
+
+IMAGE_LABEL = "netemu.image"
+NODE_REPOSITORY = "netemu/node"
+BASE_REPOSITORY = "netemu/base"
+PUBLIC_BASE = "debian:trixie-slim"
+REGISTRY_DEADLINE_S = 5.0
+BUILD_TIMEOUT_S = 600.0
+KEPT_S = 3600  # an outdated image younger than this may be in use by a lab that is starting
+
+PACKAGE = Path(__file__).resolve().parent.parent
+BUILD_FILES = ("Dockerfile", "dpkg-excludes", "packages.txt")
+BASE_FILES = ("base.sh", "dpkg-excludes")
+INSIDE = ("__init__.py", "errors.py", "units.py", "clock.py", "events.py", "impairment.py")
+"""The modules of the bottom floor that programs inside containers import; all of node/ beside them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReport:
+    """What there is to say about the node image on this engine."""
+
+    tag: str
+    present: bool
+    size_mb: float  # 10^6 bytes, all layers
+    created: str  # ISO 8601, as the engine says; "" if there is none
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    id: str
+    tags: tuple[str, ...]
+    created: int  # seconds since 1970, by the engine's clock
+
+
+def ensure_node_image(progress: Progress) -> str:
+    """The tag of the image made of exactly the code at hand; builds it if it is missing.
+
+    Raises EngineError if the engine does not answer, no base can be had or the build fails.
+    """
+    tag = node_tag()
+    with _connected(BUILD_TIMEOUT_S) as client:
+        if _present(client, tag):
+            return tag
+        base = _ensure_base(client, progress)
+        _build_node(client, tag, base, progress)
+        _remove_outdated(client, tag)
+    return tag
+
+
+def node_tag() -> str:
+    """`netemu/node:<hash of all that goes into the image>`. Needs no engine."""
+    return f"{NODE_REPOSITORY}:{_digest(context_files())}"
+
+
+def image_report() -> ImageReport:
+    """Size and age of the image that a lab would use now."""
+    tag = node_tag()
+    with _connected(30.0) as client:
+        try:
+            facts = client.api.inspect_image(tag)
+        except ImageNotFound:
+            return ImageReport(tag, present=False, size_mb=0.0, created="")
+        return ImageReport(tag, True, facts["Size"] / 1e6, facts["Created"])
+
+
+def remove_images() -> tuple[str, ...]:
+    """Remove every image that netemu made, by label; those a container uses stay. Says which went."""
+    removed = []
+    with _connected(60.0) as client:
+        for kind in ("node", "base"):
+            for image in _labelled(client, kind):
+                if _remove(client, image):
+                    removed.extend(image.tags or (image.id,))
+    return tuple(removed)
+
+
+def base_source() -> BaseSource:
+    """Where the base would come from now: already made, already pulled, the registry, or our recipe."""
+    with _connected(30.0) as client:
+        return _base_source(client)
+
+
+def compose_directory() -> Path:
+    """`compose/` of a checkout, or the copy that an installed package carries."""
+    for directory in (PACKAGE.parent / "compose", PACKAGE / "shipped" / "compose"):
+        if (directory / "Dockerfile").is_file():
+            return directory
+    raise EngineError(
+        "cannot build the node image: this installation carries no compose/Dockerfile; "
+        "install netemu-lab again"
+    )
+
+
+def context_files() -> Mapping[str, Path]:
+    """The build context: each name in it and the file it is taken from."""
+    compose = compose_directory()
+    names = {name: compose / name for name in BUILD_FILES}
+    names |= {f"emulator/{name}": PACKAGE / name for name in INSIDE}
+    for path in sorted((PACKAGE / "node").rglob("*.py")):
+        names[f"emulator/{path.relative_to(PACKAGE).as_posix()}"] = path
+    return names
+
+
+def base_tag() -> str:
+    """The tag of a base made by our recipe."""
+    compose = compose_directory()
+    return f"{BASE_REPOSITORY}:trixie-{_digest({n: compose / n for n in BASE_FILES})}"
+
+
+def _digest(files: Mapping[str, Path]) -> str:
+    digest = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        content = path.read_bytes()
+        digest.update(f"{name} {len(content)}\n".encode())
+        digest.update(content)
+    return digest.hexdigest()[:16]
+
+
+# --- the base ---
+
+
+def _ensure_base(client: docker.DockerClient, progress: Progress) -> str:
+    source = _base_source(client)
+    if source == "registry":
+        _pull_base(client, progress)
+    elif source == "recipe":
+        _make_base(client, progress)
+    return base_tag() if source in ("ours", "recipe") else PUBLIC_BASE
+
+
+def _base_source(client: docker.DockerClient) -> BaseSource:
+    if _present(client, base_tag()):
+        return "ours"
+    if _present(client, PUBLIC_BASE):
+        return "local"
+    return "registry" if _registry_answers() else "recipe"
+
+
+def _registry_answers() -> bool:
+    """Asks the engine, not our own network: it is the engine that would pull."""
+    with _connected(REGISTRY_DEADLINE_S) as client:
+        try:
+            client.api.inspect_distribution(PUBLIC_BASE)
+        except (DockerException, OSError):
+            return False
+        return True
+
+
+def _pull_base(client: docker.DockerClient, progress: Progress) -> None:
+    stage = f"base image: pulling {PUBLIC_BASE}"
+    progress(stage, None)
+    repository, tag = PUBLIC_BASE.split(":")
+    for line in client.api.pull(repository, tag=tag, stream=True, decode=True):
+        if "error" in line:
+            raise EngineError(f"cannot pull {PUBLIC_BASE}: {line['error']}")
+        sizes = line.get("progressDetail") or {}
+        if line.get("status") == "Downloading" and sizes.get("total"):
+            progress(stage, sizes["current"] / sizes["total"])
+
+
+def _make_base(client: docker.DockerClient, progress: Progress) -> None:
+    progress("base image: made here from Debian's packages, no registry answers", None)
+    tag = base_tag()
+    name, version = tag.split(":")
+    try:
+        recipe = subprocess.Popen(
+            ["/bin/sh", str(compose_directory() / "base.sh")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+    except OSError as error:
+        raise EngineError(f"cannot run compose/base.sh: {error}") from error
+    with recipe:
+        archive, log = recipe.communicate(timeout=BUILD_TIMEOUT_S)
+    if recipe.returncode != 0:
+        raise EngineError(_recipe_failed(log.decode(errors="replace")))
+    try:
+        client.api.import_image_from_data(
+            archive, repository=name, tag=version, changes=[f"LABEL {IMAGE_LABEL}=base"]
+        )
+    except (APIError, OSError) as error:
+        raise EngineError(f"cannot import the base image as {tag}: {error}") from error
+
+
+def _recipe_failed(log: str) -> str:
+    tail = "\n".join(log.strip().splitlines()[-8:])
+    return (
+        f"cannot get a base image: the engine reaches no registry that has {PUBLIC_BASE}, and making "
+        f"one from Debian's packages failed:\n{tail}\n"
+        "needed is one of: a registry (docker pull debian:trixie-slim), or mmdebstrap and Debian's keys "
+        "(sudo apt-get install mmdebstrap debian-archive-keyring, then: sudo netemu image build)"
+    )
+
+
+# --- the node image ---
+
+
+def _build_node(client: docker.DockerClient, tag: str, base: str, progress: Progress) -> None:
+    progress("node image: sending the files", None)
+    lines = client.api.build(
+        fileobj=io.BytesIO(_context_archive()),
+        custom_context=True,
+        tag=tag,
+        buildargs={"BASE": base},
+        labels={IMAGE_LABEL: "node"},
+        rm=True,
+        forcerm=True,
+        decode=True,
+    )
+    log: list[str] = []
+    try:
+        for line in cast(Iterable[dict[str, Any]], lines):
+            if "error" in line:
+                raise EngineError(_build_failed(tag, str(line["error"]), log))
+            log.append(str(line.get("stream", "")))
+            for stage, fraction in _stages(log):
+                progress(stage, fraction)
+    except (APIError, OSError) as error:
+        raise EngineError(_build_failed(tag, str(error), log)) from error
+
+
+def _stages(log: list[str]) -> Iterator[tuple[str, float | None]]:
+    """What the newest line of the build says: which step, and how many packages are unpacked."""
+    newest = log[-1]
+    if step := re.match(r"Step (\d+)/(\d+) : (\w+) (\S*)", newest):
+        yield f"node image: step {step[1]} of {step[2]}, {step[3]} {step[4]}".rstrip(), None
+    elif newest.startswith(("Unpacking ", "Setting up ")):
+        text = "".join(log)
+        total = re.search(r"(\d+) newly installed", text)
+        done = len(re.findall(r"^(?:Unpacking|Setting up) ", text, re.MULTILINE))
+        if total:
+            yield "node image: installing packages", min(1.0, done / (2 * int(total[1])))
+
+
+def _build_failed(tag: str, error: str, log: list[str]) -> str:
+    tail = "\n".join("".join(log).strip().splitlines()[-8:])
+    hint = (
+        "the engine's disk is full: docker system df shows what fills it"
+        if "no space" in error
+        else ("the build needs Debian's package mirror from the engine's default network")
+    )
+    return f"cannot build {tag}: {error}\n{tail}\n{hint}"
+
+
+def _context_archive() -> bytes:
+    """A tar of the context without times or owners, so that the same files hit the same layers."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, path in context_files().items():
+            content = path.read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _remove_outdated(client: docker.DockerClient, current: str) -> None:
+    """Node images of earlier code go, but not what another process may be about to start."""
+    images = _labelled(client, "node")
+    newest = max(image.created for image in images)
+    for image in images:
+        if current not in image.tags and image.created < newest - KEPT_S:
+            _remove(client, image)
+
+
+def _labelled(client: docker.DockerClient, kind: str) -> list[_Image]:
+    found = client.api.images(filters={"label": f"{IMAGE_LABEL}={kind}"})
+    return [_Image(i["Id"], tuple(i.get("RepoTags") or ()), i["Created"]) for i in found]
+
+
+def _remove(client: docker.DockerClient, image: _Image) -> bool:
+    """Whether it is gone; the engine refuses (409) while a container or a child image needs it."""
+    try:
+        for name in image.tags or (image.id,):
+            client.api.remove_image(name)
+    except NotFound:
+        return True
+    except APIError as error:
+        if error.status_code == 409:
+            return False
+        raise
+    return True
+
+
+def _present(client: docker.DockerClient, tag: str) -> bool:
+    try:
+        client.api.inspect_image(tag)
+    except ImageNotFound:
+        return False
+    return True
+
+
+@contextmanager
+def _connected(timeout_s: float) -> Iterator[docker.DockerClient]:
+    client = connect(timeout_s)
+    try:
+        with attempt("look after the images"):
+            yield client
+    finally:
+        client.close()
+
+
+def main(arguments: list[str]) -> int:
+    """`build`, `remove` or `source`, for the set-up, which runs before there is a `netemu`."""
+    try:
+        if arguments == ["build"]:
+            _print(f"node image: {ensure_node_image(lambda stage, _: _print_once(stage))}")
+        elif arguments == ["remove"]:
+            _print(f"images removed: {', '.join(remove_images()) or 'none'}")
+        elif arguments == ["source"]:
+            _print(base_source())
+        else:
+            _print("usage: python -m emulator.engine.image build|remove|source")
+            return Exit.USAGE
+    except NetemuError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    return Exit.PASSED
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+@cache
+def _print_once(line: str) -> None:
+    _print(line)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
