@@ -1,5 +1,6 @@
 """`python3 -m emulator.node.app /etc/netemu/app.json`; commands are JSON lines on stdin:
-`{"op": "health", "ok": false}`, `{"op": "drain", "on": true}`."""
+`{"op": "health", "ok": false}`, `{"op": "drain", "wait_s": 9}` (from then on every answer says
+`Connection: close`: behind an l4 balancer nobody else can say it), `{"op": "undrain"}`."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ def obey(site: Site, line: str) -> None:
     if command.get("op") == "health":
         site.is_healthy = bool(command["ok"])
     elif command.get("op") == "drain":
-        site.is_draining = bool(command["on"])
+        site.leave_after(command["wait_s"])
+    elif command.get("op") == "undrain":
+        site.stay()
 
 
 async def listen_to_commands(site: Site) -> None:

@@ -7,6 +7,8 @@ the balancer asks; `PUT /healthz?state=bad` (or `ok`) from the host itself turns
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +25,7 @@ class Site:
     server: str
     service: str
     is_healthy: bool = True
-    is_draining: bool = False  # then every answer asks the client to leave: `Connection: close`
+    leaving_at: float = math.inf  # monotonic s; from then on every answer says `Connection: close`
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -42,6 +44,14 @@ class Site:
         }
         await self._answer(send, status, json.dumps(body).encode() + b"\n", protocol)
 
+    def leave_after(self, wait_s: float) -> None:
+        """Ask clients to leave, `wait_s` from now on."""
+        self.leaving_at = time.monotonic() + wait_s
+
+    def stay(self) -> None:
+        """Stop asking."""
+        self.leaving_at = math.inf
+
     def _health(self, scope: dict[str, Any]) -> tuple[int, str]:
         if scope["method"] == "PUT":
             if (scope.get("client") or ("",))[0] != "127.0.0.1":
@@ -57,7 +67,7 @@ class Site:
             (b"x-netemu-server", self.server.encode()),
             (b"x-netemu-protocol", protocol.encode()),
         ]
-        if self.is_draining:
+        if time.monotonic() >= self.leaving_at:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -1,12 +1,15 @@
 """`python3 -m emulator.node.edge /etc/netemu/edge.json`: watches HAProxy every 200 ms, reports
 changes as Proxy events, points the UDP path at healthy servers. A command on stdin:
-`{"op": "drain", "on": true}`."""
+`{"op": "drain", "wait_s": 9, "close_s": 2}` drains by itself in three steps, `{"op": "undrain"}` ends
+that: health fails at once; after `wait_s` every answer says `Connection: close`; after `close_s`
+more HAProxy gets its soft stop (SIGUSR1), whose end is `hard-stop-after`."""
 
 from __future__ import annotations
 
 import json
 import os
 import select
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,29 +17,31 @@ from typing import Any
 
 from emulator.events import Proxy, encode
 from emulator.node.edge.forward import apply_rules, render_rules
-from emulator.node.edge.haproxy import ask, parse_stat, set_draining
+from emulator.node.edge.haproxy import ask, haproxy_pid, parse_stat, set_variable
 
 POLL_S = 0.2
 
 
 class Edge:
-    """What was last told of each server, and to nft."""
+    """What was last told of each server, and to nft, and how far a drain has come."""
 
     def __init__(self, config: dict[str, Any], events: int) -> None:
         self._config = config
+        self._socket: str = config["haproxy_socket"]
         self._events = events
         self._told: dict[tuple[str, str], str] = {}
         self._rules = ""
-        self._is_gone = False
+        self._drain: list[tuple[float, str]] = []  # when (monotonic s), which step
 
     def look(self) -> None:
-        """Ask HAProxy once; tell what changed."""
+        """Take the drain's next step when it is due; ask HAProxy once; tell what changed."""
+        if self._drain and time.monotonic() >= self._drain[0][0]:
+            self._drain_step(self._drain.pop(0)[1])
         try:
-            states = parse_stat(ask(self._config["haproxy_socket"], "show stat"))
+            states = parse_stat(ask(self._socket, "show stat"))
         except OSError as error:
-            self._tell_gone(str(error))
+            self._tell("", "", "DOWN", str(error))
             return
-        self._is_gone = False
         for service in self._config["services"]:
             for server in service["servers"]:
                 state, reason = states.get((service["backend"], server), ("DOWN", "unknown"))
@@ -46,28 +51,36 @@ class Edge:
     def obey(self, line: str) -> None:
         """Carry out one command line."""
         command = json.loads(line)
-        if command.get("op") == "drain":
-            set_draining(self._config["haproxy_socket"], draining=bool(command["on"]))
-            self._tell("", "", "DRAIN" if command["on"] else "UP", "asked to")
+        if command["op"] == "drain":
+            close = time.monotonic() + command["wait_s"]
+            self._drain = [(close, "close"), (close + command["close_s"], "stop")]
+            set_variable(self._socket, "draining", value=True)
+            self._tell("", "", "DRAIN", "asked to")
+        elif command["op"] == "undrain":
+            self._drain.clear()
+            set_variable(self._socket, "draining", value=False)
+            set_variable(self._socket, "closing", value=False)
+            self._tell("", "", "UP", "asked to")
+
+    def _drain_step(self, step: str) -> None:
+        if step == "close":
+            set_variable(self._socket, "closing", value=True)
+            self._tell("", "", "CLOSING", "every answer says Connection: close")
+        else:
+            os.kill(haproxy_pid(self._socket), signal.SIGUSR1)
+            self._tell("", "", "STOPPING", "soft stop")
 
     def _forward(self, states: dict[tuple[str, str], tuple[str, str]]) -> None:
         echo = self._config["echo"]
         up = [
             address
-            for name, address in echo["servers"].items()
+            for name, address in self._config["services"][0]["servers"].items()
             if states.get((echo["backend"], name), ("DOWN", ""))[0] == "UP"
         ]
         rules = render_rules(echo["address"], up)
         if rules != self._rules:
             apply_rules(rules)
             self._rules = rules
-
-    def _tell_gone(self, reason: str) -> None:
-        if not self._is_gone:
-            self._is_gone = True
-            self._told.clear()
-            self._tell("", "", "DOWN", reason)
-            self._told.clear()
 
     def _tell(self, service: str, server: str, state: str, reason: str) -> None:
         if self._told.get((service, server)) == state:
@@ -77,7 +90,7 @@ class Edge:
             t=time.monotonic_ns(),
             region=self._config["region"],
             service=service,
-            server=server,
+            server=f"{self._config['region']}/{server}" if server else "",
             state=state,
             reason=reason,
         )

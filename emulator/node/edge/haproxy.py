@@ -1,4 +1,4 @@
-"""HAProxy's runtime socket: what it thinks of its servers, and the one variable we set.
+"""HAProxy's runtime socket: what it thinks of its servers, and the variables we set.
 
 Source: HAProxy 3.0 management guide, section 9.3 (unix socket commands).
 """
@@ -42,9 +42,17 @@ def parse_stat(text: str) -> dict[tuple[str, str], tuple[str, str]]:
     return states
 
 
-def set_draining(path: str, *, draining: bool) -> None:
-    """Make the region's health endpoint fail and every HTTP answer say `Connection: close`."""
-    value = "true" if draining else "false"
-    answer = ask(path, f"experimental-mode on; set var proc.draining bool({value})")
+def set_variable(path: str, name: str, *, value: bool) -> None:
+    """Set `proc.<name>`, which the rendered configuration asks. Raises OSError when refused."""
+    word = "true" if value else "false"
+    answer = ask(path, f"experimental-mode on; set var proc.{name} bool({word})")
     if answer.strip():
-        raise OSError(f"HAProxy refused to set proc.draining: {answer.strip()}")
+        raise OSError(f"HAProxy refused to set proc.{name}: {answer.strip()}")
+
+
+def haproxy_pid(path: str) -> int:
+    """The process that serves, as HAProxy itself says."""
+    for line in ask(path, "show info").splitlines():
+        if line.startswith("Pid:"):
+            return int(line.split(":")[1])
+    raise OSError("HAProxy did not tell its pid")
