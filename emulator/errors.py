@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -79,3 +80,10 @@ class Inconclusive(NetemuError):
     """A measurement failed, so nothing may be claimed from it."""
 
     exit_code = Exit.INCONCLUSIVE
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """`did you mean us-east?`, or nothing where no known name is near."""
+    names = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), names, n=2, cutoff=0.6)
+    return f"did you mean {' or '.join(names[name] for name in near)}?" if near else ""
