@@ -6,16 +6,19 @@ zero bytes, four bytes length, payload (Docker Engine API, "Attach to a containe
 
 from __future__ import annotations
 
+import contextlib
 import io
 import socket as sockets
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from emulator.errors import EngineError
 
 FRAME = struct.Struct(">BxxxI")
-STDOUT, STDERR = 1, 2
+STDERR = 2
+# What the engine says, on stdout, of a program that it could not start.
+NOT_STARTED = b"OCI runtime exec failed"
 KEPT_STDERR = 4096
 
 
@@ -29,27 +32,26 @@ class AttachedProgram:
         self._keep_alive = socket
         self._what = what
         self._exit_code = exit_code
-        self._frame_left = 0
+        self._unread = b""
         self._said_something = False
         self._stderr = b""
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes of stdout; empty at the end. EngineError if it failed before a word."""
-        while not self._frame_left:
+        """Up to `size` bytes of stdout; empty at the end. EngineError if it failed unheard."""
+        while not self._unread:
             header = self._exactly(FRAME.size)
             if len(header) < FRAME.size:
-                return self._ended(header)
+                return self._ended()
             kind, length = FRAME.unpack(header)
-            if kind == STDOUT:
-                self._frame_left = length
-            elif kind == STDERR:
-                self._stderr = (self._stderr + self._exactly(length))[-KEPT_STDERR:]
-            else:  # the engine could not start it and says so without a frame
-                rest = header + self._incoming.read1(KEPT_STDERR)
-                raise EngineError(f"cannot {self._what}: {rest.decode(errors='replace').strip()}")
-        data = self._incoming.read1(min(size, self._frame_left))
-        self._frame_left -= len(data)
-        self._said_something = True
+            payload = self._exactly(length)
+            if kind == STDERR:
+                self._stderr = (self._stderr + payload)[-KEPT_STDERR:]
+                continue
+            self._unread = payload
+            if not self._said_something and payload.startswith(NOT_STARTED):
+                self._fail(payload)
+            self._said_something = True
+        data, self._unread = self._unread[:size], self._unread[size:]
         return data
 
     def write(self, data: bytes) -> None:
@@ -60,19 +62,20 @@ class AttachedProgram:
 
     def close(self) -> None:
         """The program sees the end of its stdin; a read in another thread returns."""
-        try:
+        with contextlib.suppress(OSError):  # the other side was first
             self._connection.shutdown(sockets.SHUT_RDWR)
-        except OSError:
-            pass  # the other side was first
         self._incoming.close()
         self._keep_alive.close()
         self._connection.close()
 
-    def _ended(self, fragment: bytes) -> bytes:
-        if self._said_something or not self._exit_code():
-            return b""
-        said = (self._stderr + fragment).decode(errors="replace").strip()
-        raise EngineError(f"cannot {self._what}: it ended with {self._exit_code()}: {said}")
+    def _ended(self) -> bytes:
+        if not self._said_something and (code := self._exit_code()):
+            self._fail(f"it ended with {code}: ".encode() + self._stderr)
+        return b""
+
+    def _fail(self, why: bytes) -> NoReturn:
+        self.close()
+        raise EngineError(f"cannot {self._what}: {why.decode(errors='replace').strip()}")
 
     def _exactly(self, size: int) -> bytes:
         parts = b""

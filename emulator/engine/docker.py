@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 CALL_TIMEOUT_S = 60.0
 REMOVE_DEADLINE_S = 30.0
 REMOVE_POLL_S = 0.05
-# Calls side by side gain nothing past 4 to 8 on two cores; more connections than threads never wait.
+# Calls side by side gain nothing past 4 to 8 on two cores; with more connections none waits.
 THREADS = 8
 CONNECTIONS = 32
 
@@ -96,10 +96,10 @@ class DockerEngine:
                 self._kill_unless_dead(container)
 
     def _kill_unless_dead(self, container: str) -> None:
-        """The engine refuses to kill what is paused and what does not run; only the first is work.
+        """Some engines refuse to kill what is paused, all of them what does not run.
 
-        Between resume and kill the processes run for some milliseconds: whoever wants silence
-        cuts the host's ports first.
+        Where it must be resumed first, its processes run for some milliseconds: whoever wants
+        silence cuts the host's ports before.
         """
         state = self._api.inspect_container(container)["State"]
         if state["Paused"]:
@@ -148,7 +148,7 @@ class DockerEngine:
                 self._ids.pop((handle.lab, handle.host), None)
 
     def _remove(self, handle: ContainerHandle) -> None:
-        """Until it is gone: the engine says 409 while somebody else removes it too, 500 when busy."""
+        """Until it is gone: 409 says that somebody else removes it too, 500 that it is busy."""
         deadline = time.monotonic() + REMOVE_DEADLINE_S
         with attempt(f"remove {handle.name}"):
             while True:
@@ -176,7 +176,8 @@ class DockerEngine:
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         running = [h for h in self.containers(lab) if h.pid]
         with attempt(f"read the memory of {lab}"):
-            sizes = _side_by_side(self._memory, running)
+            # Docker 20.10 takes a second for each, one-shot or not: all of them at once.
+            sizes = _side_by_side(self._memory, running, threads=CONNECTIONS)
         return {handle.host: size for handle, size in zip(running, sizes, strict=True)}
 
     def _memory(self, handle: ContainerHandle) -> int:
@@ -241,7 +242,7 @@ REMEDIES = (
     ("no such container", "it is gone; see: netemu status"),
     ("is not running", "it is down; see: netemu status"),
     ("is paused", "it is frozen; netemu heal brings it back"),
-    ("sysctl", "this engine's kernel refuses a setting that netemu needs; see: netemu doctor"),
+    ("/proc/sys/", "this engine's kernel refuses a setting that netemu needs; see: netemu doctor"),
     ("operation not permitted", "this engine refuses something netemu needs; see: netemu doctor"),
 )
 
@@ -270,9 +271,11 @@ def _not_answering(what: str, error: Exception) -> str:
     return f"cannot {what}: no Docker engine answers at {where} ({error}); {remedy}"
 
 
-def _side_by_side(call: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+def _side_by_side(
+    call: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
+) -> list[Result]:
     """Every call is made, also after one has failed; then the first failure is raised."""
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(call, item) for item in items]
     return [future.result() for future in futures]
 

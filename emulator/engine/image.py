@@ -42,7 +42,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 BUILD_FILES = ("Dockerfile", "dpkg-excludes", "packages.txt")
 BASE_FILES = ("base.sh", "dpkg-excludes")
 INSIDE = ("__init__.py", "errors.py", "units.py", "clock.py", "events.py", "impairment.py")
-"""The modules of the bottom floor that programs inside containers import; all of node/ beside them."""
+"""The bottom floor, which the programs inside containers import; all of node/ goes beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +87,16 @@ def image_report() -> ImageReport:
     tag = node_tag()
     with _connected(30.0) as client:
         try:
-            facts = client.api.inspect_image(tag)
+            facts = client.images.get(tag).attrs
         except ImageNotFound:
             return ImageReport(tag, present=False, size_mb=0.0, created="")
-        return ImageReport(tag, True, facts["Size"] / 1e6, facts["Created"])
+        size_mb = facts["Size"] / 1e6
+        return ImageReport(tag, present=True, size_mb=size_mb, created=facts["Created"])
 
 
 def remove_images() -> tuple[str, ...]:
-    """Remove every image that netemu made, by label; those a container uses stay. Says which went."""
-    removed = []
+    """Remove every image of netemu's, by label, but those in use; the tags of those that went."""
+    removed: list[str] = []
     with _connected(60.0) as client:
         for kind in ("node", "base"):
             for image in _labelled(client, kind):
@@ -105,7 +106,7 @@ def remove_images() -> tuple[str, ...]:
 
 
 def base_source() -> BaseSource:
-    """Where the base would come from now: already made, already pulled, the registry, or our recipe."""
+    """Where the base would come from now: made before, pulled before, the registry, our recipe."""
     with _connected(30.0) as client:
         return _base_source(client)
 
@@ -170,7 +171,7 @@ def _registry_answers() -> bool:
     """Asks the engine, not our own network: it is the engine that would pull."""
     with _connected(REGISTRY_DEADLINE_S) as client:
         try:
-            client.api.inspect_distribution(PUBLIC_BASE)
+            client.images.get_registry_data(PUBLIC_BASE)
         except (DockerException, OSError):
             return False
         return True
@@ -215,10 +216,10 @@ def _make_base(client: docker.DockerClient, progress: Progress) -> None:
 def _recipe_failed(log: str) -> str:
     tail = "\n".join(log.strip().splitlines()[-8:])
     return (
-        f"cannot get a base image: the engine reaches no registry that has {PUBLIC_BASE}, and making "
-        f"one from Debian's packages failed:\n{tail}\n"
-        "needed is one of: a registry (docker pull debian:trixie-slim), or mmdebstrap and Debian's keys "
-        "(sudo apt-get install mmdebstrap debian-archive-keyring, then: sudo netemu image build)"
+        f"cannot get a base image: the engine reaches no registry that has {PUBLIC_BASE}, and "
+        f"making one from Debian's packages failed:\n{tail}\n"
+        f"needed is one of: a registry (docker pull {PUBLIC_BASE}), or mmdebstrap and Debian's "
+        "keys (sudo apt-get install mmdebstrap debian-archive-keyring; sudo netemu image build)"
     )
 
 
@@ -315,7 +316,7 @@ def _remove(client: docker.DockerClient, image: _Image) -> bool:
 
 def _present(client: docker.DockerClient, tag: str) -> bool:
     try:
-        client.api.inspect_image(tag)
+        client.images.get(tag)
     except ImageNotFound:
         return False
     return True

@@ -1,0 +1,167 @@
+"""What every engine promises; run on the fake without Docker and on the real one with it.
+
+A module that runs the suite provides the fixtures `engine`, `lab` (a name that nobody else uses,
+removed afterwards) and `image` (one whose containers can run `command`s of a usual system).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from emulator.engine.base import HOST_LABEL, LAB_LABEL, ContainerSpec, ContainerState, Engine
+from emulator.errors import EngineError
+
+SLEEP = ("sleep", "600")
+
+
+@pytest.fixture
+def lab(engine: Engine, lab_name: str) -> Iterator[str]:
+    yield lab_name
+    engine.remove(engine.containers(lab_name))
+
+
+def spec(lab: str, host: str, image: str) -> ContainerSpec:
+    name = f"{lab}-{host.replace('/', '-')}"
+    return ContainerSpec(
+        lab=lab, host=host, name=name, image=image, command=SLEEP, labels={"role": "test"}
+    )
+
+
+class EngineContract:
+    """Collected by subclassing it in a test module."""
+
+    @pytest.fixture
+    def started(self, engine: Engine, lab: str, image: str) -> str:
+        """A running host."""
+        engine.create(spec(lab, "us-east/edge", image))
+        engine.start(lab, "us-east/edge")
+        return "us-east/edge"
+
+    def test_a_created_container_is_listed_with_labels_and_no_pid(self, engine, lab, image):
+        """`create` makes it, does not start it, and labels it with its lab and host."""
+        engine.create(spec(lab, "us-east/www-1", image))
+        (handle,) = engine.containers(lab)
+        assert (handle.lab, handle.host) == (lab, "us-east/www-1")
+        assert handle.name == f"{lab}-us-east-www-1"
+        assert (handle.state, handle.pid) == (ContainerState.CREATED, 0)
+        assert handle.labels["role"] == "test"
+        assert handle.labels[LAB_LABEL] == lab
+        assert handle.labels[HOST_LABEL] == "us-east/www-1"
+
+    def test_a_name_is_taken_once(self, engine, lab, image):
+        """Creating an existing container again is an error that names it."""
+        engine.create(spec(lab, "ns1", image))
+        with pytest.raises(EngineError, match=f"create {lab}-ns1"):
+            engine.create(spec(lab, "ns1", image))
+
+    def test_start_gives_the_pid_and_twice_is_the_same(self, engine, lab, started):
+        """`start` of what runs returns the same handle."""
+        first = engine.start(lab, started)
+        assert first.state is ContainerState.RUNNING
+        assert first.pid > 0
+        assert engine.start(lab, started) == first
+        assert engine.containers(lab) == (first,)
+
+    def test_kill_ends_it_and_the_next_start_has_another_pid(self, engine, lab, started):
+        """After `kill` it is EXITED at once; it can be started again, with another pid."""
+        before = engine.start(lab, started).pid
+        engine.kill(lab, started)
+        (dead,) = engine.containers(lab)
+        assert (dead.state, dead.pid) == (ContainerState.EXITED, 0)
+        assert engine.start(lab, started).pid not in (0, before)
+
+    def test_kill_twice_is_fine(self, engine, lab, started):
+        """The second kill of a dead container does nothing."""
+        engine.kill(lab, started)
+        engine.kill(lab, started)
+
+    def test_a_paused_container_keeps_its_pid_and_can_be_resumed(self, engine, lab, started):
+        """Pause and resume, each twice, change the state and nothing else."""
+        running = engine.start(lab, started)
+        engine.pause(lab, started)
+        engine.pause(lab, started)
+        (paused,) = engine.containers(lab)
+        assert (paused.state, paused.pid) == (ContainerState.PAUSED, running.pid)
+        engine.resume(lab, started)
+        engine.resume(lab, started)
+        assert engine.containers(lab) == (running,)
+
+    def test_a_paused_container_can_be_killed(self, engine, lab, started):
+        """A frozen host dies too."""
+        engine.pause(lab, started)
+        engine.kill(lab, started)
+        assert [h.state for h in engine.containers(lab)] == [ContainerState.EXITED]
+
+    def test_a_dead_container_cannot_be_paused(self, engine, lab, started):
+        """Pausing what does not run is an error that names the host."""
+        engine.kill(lab, started)
+        with pytest.raises(EngineError, match="us-east/edge"):
+            engine.pause(lab, started)
+
+    def test_remove_takes_running_paused_and_dead_ones(self, engine, lab, image):
+        """`remove` leaves nothing of the lab, whatever its containers were doing."""
+        for host in ("a", "b", "c", "d"):
+            engine.create(spec(lab, host, image))
+        for host in ("b", "c", "d"):
+            engine.start(lab, host)
+        engine.pause(lab, "c")
+        engine.kill(lab, "d")
+        engine.remove(engine.containers(lab))
+        assert engine.containers(lab) == ()
+
+    def test_remove_twice_is_fine_and_frees_the_name(self, engine, lab, image, started):
+        """Removing what is already gone does nothing; the host can be made again."""
+        handles = engine.containers(lab)
+        engine.remove(handles)
+        engine.remove(handles)
+        engine.create(spec(lab, started, image))
+        assert engine.start(lab, started).state is ContainerState.RUNNING
+
+    def test_labs_do_not_see_each_other(self, engine, lab, image, started):
+        """One host name in two labs is two containers; each lab lists its own, None lists both."""
+        other = f"{lab}-other"
+        engine.create(spec(other, started, image))
+        try:
+            assert [h.lab for h in engine.containers(lab)] == [lab]
+            assert [h.state for h in engine.containers(other)] == [ContainerState.CREATED]
+            assert {lab, other} <= {h.lab for h in engine.containers()}
+        finally:
+            engine.remove(engine.containers(other))
+
+    @pytest.mark.parametrize("verb", ["start", "kill", "pause", "resume"])
+    def test_an_unknown_host_is_named(self, engine, lab, verb):
+        """A host that the lab does not have is an error that says so."""
+        with pytest.raises(EngineError, match=f"no host atlantis in {lab}"):
+            getattr(engine, verb)(lab, "atlantis")
+
+    def test_a_missing_image_is_named(self, engine, lab):
+        """Creating from an image that is not there names it."""
+        with pytest.raises(EngineError, match="netemu/absent"):
+            engine.create(spec(lab, "ns1", "netemu/absent:none"))
+
+    def test_a_stream_carries_bytes_both_ways(self, engine, lab, started):
+        """What is written reaches the program's stdin; what it prints comes back, unchanged."""
+        stream = engine.stream(lab, started, ("cat",))
+        sent = bytes(range(256)) * 800
+        stream.write(sent)
+        received = b""
+        while len(received) < len(sent) and (part := stream.read(7000)):
+            received += part
+        stream.close()
+        assert received == sent
+
+    @pytest.mark.parametrize("put", ["kill", "pause"])
+    def test_no_stream_to_a_host_that_does_not_run(self, engine, lab, started, put):
+        """Neither a dead nor a frozen host starts programs."""
+        getattr(engine, put)(lab, started)
+        with pytest.raises(EngineError, match="us-east/edge"):
+            engine.stream(lab, started, ("cat",))
+
+    def test_memory_is_counted_by_host(self, engine, lab, started):
+        """Each running host has a positive figure; dead ones have none."""
+        assert all(size > 0 for size in engine.memory_bytes(lab).values())
+        assert set(engine.memory_bytes(lab)) == {started}
+        engine.kill(lab, started)
+        assert engine.memory_bytes(lab) == {}

@@ -1,0 +1,160 @@
+"""The real engine keeps the contract, and what only a real one can show."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from emulator.engine.base import ContainerSpec, Engine
+from emulator.engine.docker import DockerEngine
+from emulator.engine.image import ensure_node_image
+from emulator.engine.probe import engine_report
+from emulator.errors import EngineError
+from tests.contracts.engine import SLEEP, EngineContract, lab, spec
+
+__all__ = ["lab"]
+
+pytestmark = pytest.mark.docker
+
+
+class TestDockerEngine(EngineContract):
+    """The contract on the real engine."""
+
+
+@pytest.fixture
+def started(engine: Engine, lab: str, image: str) -> str:
+    engine.create(spec(lab, "us-east/edge", image))
+    engine.start(lab, "us-east/edge")
+    return "us-east/edge"
+
+
+def output(engine: Engine, lab: str, host: str, *command: str) -> str:
+    stream = engine.stream(lab, host, command)
+    received = b""
+    while part := stream.read(65536):
+        received += part
+    stream.close()
+    return received.decode()
+
+
+def test_a_container_has_no_network_but_its_own_loopback(engine, lab, started):
+    """`network_mode: none`: nothing leads out of a host until the WAN wires it."""
+    assert output(engine, lab, started, "ls", "/sys/class/net").split() == ["lo"]
+
+
+def test_sysctls_capabilities_and_environment_arrive(engine, lab, image):
+    """Every field of the spec is seen from inside."""
+    engine.create(
+        ContainerSpec(
+            lab=lab,
+            host="ns1",
+            name=f"{lab}-ns1",
+            image=image,
+            command=SLEEP,
+            environment={"ROLE": "dns"},
+            sysctls={"net.ipv4.tcp_syn_retries": "3"},
+            cap_drop=("ALL",),
+            cap_add=("NET_ADMIN",),
+        )
+    )
+    engine.start(lab, "ns1")
+    assert output(engine, lab, "ns1", "cat", "/proc/sys/net/ipv4/tcp_syn_retries") == "3\n"
+    assert "ROLE=dns" in output(engine, lab, "ns1", "env")
+    status = output(engine, lab, "ns1", "grep", "CapEff", "/proc/self/status")
+    assert int(status.split()[1], 16) == 1 << 12  # CAP_NET_ADMIN, linux/capability.h
+
+
+def test_pid_host_sees_the_processes_of_others(engine, lab, image, started):
+    """`pid_host`: the handle's pid names a process there, so that it can be wired from there."""
+    pid = engine.start(lab, started).pid
+    engine.create(
+        ContainerSpec(
+            lab=lab, host="wan", name=f"{lab}-wan", image=image, command=SLEEP, pid_host=True
+        )
+    )
+    engine.start(lab, "wan")
+    assert output(engine, lab, "wan", "cat", f"/proc/{pid}/comm") == "sleep\n"
+
+
+def test_stderr_is_kept_out_of_the_stream(engine, lab, started):
+    """Only stdout arrives; a program that succeeds may complain."""
+    said = output(engine, lab, started, "sh", "-c", "echo bad >&2; echo good")
+    assert said == "good\n"
+
+
+def test_a_program_that_fails_at_once_says_why(engine, lab, started):
+    """No output and an exit code: the error carries the program's stderr."""
+    stream = engine.stream(lab, started, ("sh", "-c", "echo no such plan >&2; exit 3"))
+    with pytest.raises(EngineError, match=r"ended with 3: no such plan"):
+        stream.read(1)
+
+
+def test_a_program_that_does_not_exist_is_named(engine, lab, started):
+    """A command that is not in the image is an error at the first read at the latest."""
+    with pytest.raises(EngineError, match=r"no-such-program.*not found"):
+        engine.stream(lab, started, ("no-such-program",)).read(1)
+
+
+def test_closing_a_stream_ends_the_program(engine, lab, started):
+    """`close` is the end of stdin: a reader in another thread returns, the program goes."""
+    stream = engine.stream(lab, started, ("sh", "-c", "echo $$; cat"))
+    assert stream.read(100).strip().isdigit()
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(stream.read, 1)
+        stream.close()
+        assert reading.result(timeout=5) == b""
+
+
+def test_two_removing_at_once_both_succeed(engine, lab, started):
+    """`down` beside `down`: whoever comes second waits until the container is gone."""
+    handles = engine.containers(lab)
+    other = DockerEngine()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda e: e.remove(handles), (engine, other)))
+    assert other.containers(lab) == ()
+    other.close()
+
+
+def test_another_process_finds_hosts_by_label(lab, started):
+    """An engine that did not create a host acts on it as well."""
+    other = DockerEngine()
+    other.kill(lab, started)
+    assert other.containers(lab)[0].pid == 0
+    other.close()
+
+
+def test_a_setting_that_is_refused_points_to_doctor(engine, lab, image):
+    """A sysctl that the kernel does not have: the error names the host and the way on."""
+    engine.create(
+        ContainerSpec(
+            lab=lab,
+            host="ns1",
+            name=f"{lab}-ns1",
+            image=image,
+            command=SLEEP,
+            sysctls={"net.ipv4.no_such_setting": "1"},
+        )
+    )
+    with pytest.raises(EngineError, match=r"start ns1 of .*netemu doctor"):
+        engine.start(lab, "ns1")
+
+
+def test_an_engine_that_does_not_answer_says_how_to_start_one(monkeypatch, tmp_path):
+    """The message names where it was looked for and what to do."""
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineError, match=r"none\.sock.*systemctl start docker"):
+        DockerEngine()
+
+
+def test_doctor_tries_what_the_wan_must_be_allowed_to_do():
+    """`engine_report` names the engine and the outcome of each trial, and leaves nothing."""
+    ensure_node_image(lambda _stage, _fraction: None)
+    report = engine_report()
+    assert report.image.present
+    assert report.trials == {"links": "ok", "namespaces": "ok", "frames": "ok"}
+    assert report.can_run_labs
+    assert report.storage_driver
+    left = DockerEngine()
+    assert not [h for h in left.containers() if h.lab.startswith("doctor-")]
+    left.close()

@@ -1,0 +1,71 @@
+"""The fake engine keeps the contract of every engine, and lets a test script what it wants."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import pytest
+
+from emulator.engine.fake import FakeEngine
+from emulator.errors import EngineError
+from tests.contracts.engine import EngineContract, lab, spec
+
+__all__ = ["lab"]
+
+
+class Echo:
+    """A program that prints what it reads."""
+
+    def __init__(self) -> None:
+        self._data: deque[bytes] = deque()
+
+    def read(self, size: int) -> bytes:
+        if not self._data:
+            return b""
+        first = self._data.popleft()
+        if first[size:]:
+            self._data.appendleft(first[size:])
+        return first[:size]
+
+    def write(self, data: bytes) -> None:
+        self._data.append(data)
+
+    def close(self) -> None:
+        self._data.clear()
+
+
+@pytest.fixture
+def lab_name() -> str:
+    return "contract"
+
+
+@pytest.fixture
+def image() -> str:
+    return "netemu/node:test"
+
+
+@pytest.fixture
+def engine(image: str) -> FakeEngine:
+    return FakeEngine(script=lambda host, command: Echo(), images=[image])
+
+
+class TestFakeEngine(EngineContract):
+    """The contract on the fake."""
+
+
+def test_a_test_can_make_a_verb_fail(engine: FakeEngine, image: str) -> None:
+    """`fail` makes one verb on one host raise, and leaves the others alone."""
+    for host in ("a", "b"):
+        engine.create(spec("x", host, image))
+    engine.fail("start", "b", EngineError("cannot start b: the disk is full"))
+    engine.start("x", "a")
+    with pytest.raises(EngineError, match="disk is full"):
+        engine.start("x", "b")
+
+
+def test_calls_are_kept_in_order(engine: FakeEngine, image: str) -> None:
+    """`calls` is what the engine was told to do, so that a test can assert the order of it."""
+    engine.create(spec("x", "a", image))
+    engine.start("x", "a")
+    engine.kill("x", "a")
+    assert engine.calls == [("create", "x", "a"), ("start", "x", "a"), ("kill", "x", "a")]
