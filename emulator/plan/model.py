@@ -122,5 +122,5 @@ class Plan:
     paths: tuple[PathSpec, ...]
     services: tuple[ServiceSpec, ...]
     resolvers: Mapping[str, str]  # city -> address of its recursive resolver
-    preferred: Mapping[str, tuple[str, ...]]  # city -> regions, nearest first, by the resolver's rtt
+    preferred: Mapping[str, tuple[str, ...]]  # city -> regions, by its resolver's rtt
     digest: str = ""

@@ -1,0 +1,28 @@
+"""The configuration files of every host: plan in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from emulator.plan.model import HostSpec, Plan, Role
+from emulator.plan.render.app import render_app
+from emulator.plan.render.client import render_client
+from emulator.plan.render.dns import render_dns
+from emulator.plan.render.edge import render_edge
+from emulator.plan.render.haproxy import render_haproxy
+from emulator.plan.render.unbound import render_unbound
+
+_FILES: Mapping[Role, Mapping[str, Callable[[Plan, HostSpec], str]]] = {
+    "edge": {"/etc/netemu/haproxy.cfg": render_haproxy, "/etc/netemu/edge.json": render_edge},
+    "server": {"/etc/netemu/app.json": render_app},
+    "access": {"/etc/netemu/unbound.conf": render_unbound},
+    "client": {"/etc/netemu/client.json": render_client},
+    "ns": {"/etc/netemu/dns.json": render_dns},
+}
+
+
+def with_files(plan: Plan, host: HostSpec) -> HostSpec:
+    """The host with the files that its daemons read."""
+    files = {path: render(plan, host) for path, render in _FILES[host.role].items()}
+    return replace(host, files=files)

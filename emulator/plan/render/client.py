@@ -1,0 +1,29 @@
+"""`client.json`: whom a city's clients ask, what they want, how long they wait."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from emulator.plan import addressing
+from emulator.plan.model import HostSpec, Plan
+from emulator.topology.model import CLIENT_KINDS
+
+
+def render_client(plan: Plan, host: HostSpec) -> str:
+    service = plan.services[0]
+    timeouts = next(c.timeouts for c in plan.topology.cities if c.name == host.site)
+    config = {
+        "city": host.site,
+        "resolver": [plan.resolvers[host.site], addressing.DNS_PORT],
+        "service": {
+            "name": service.name,
+            "fqdn": service.fqdn,
+            "port": service.port,
+            "echo_port": addressing.ECHO_PORT,
+        },
+        "regions": {s.name: [s.public_prefix] for s in plan.sites if s.kind == "region"},
+        "timeouts": asdict(timeouts),
+        "rates": dict.fromkeys(CLIENT_KINDS, plan.topology.light_traffic),
+    }
+    return json.dumps(config, indent=2) + "\n"
