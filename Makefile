@@ -28,6 +28,7 @@ bench: setup ## the bounds that netemu promises, measured on this machine
 
 # The Docker engine stays as it is, also where the set-up started it: it may serve others by now.
 clean: ## remove every lab, our images, .venv and the caches
-	@if [ -x $(BIN)/netemu ]; then $(BIN)/netemu down --all && $(BIN)/python -m emulator.engine.image remove; fi
+	@[ ! -x $(BIN)/netemu ] || { $(BIN)/netemu down --all && $(BIN)/python -m emulator.engine.image remove; } \
+		|| echo "clean: labs and images, if there are any, stay: the message above says why"
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -77,6 +77,8 @@ remove_stale_pid() { # remove_stale_pid FILE NAME
     if [ -f "$1" ] && ! lives_as "$(cat "$1")" "$2"; then rm -f "$1"; fi
 }
 
+dockerd_pid= # of the one that we started ourselves
+
 start_dockerd() {
     if [ -d /run/systemd/system ]; then
         say "starting docker by systemd"
@@ -87,15 +89,17 @@ start_dockerd() {
     remove_stale_pid /var/run/docker/containerd/containerd.pid containerd
     say "starting dockerd (no init here does it); its log: $DOCKERD_LOG"
     setsid nohup dockerd >>"$DOCKERD_LOG" 2>&1 </dev/null &
+    dockerd_pid=$!
 }
 
 wait_for_engine() {
     local deadline=$((SECONDS + 60))
     until engine_answers; do
-        if [ "$SECONDS" -ge "$deadline" ]; then
-            if [ -f "$DOCKERD_LOG" ]; then tail -n 15 "$DOCKERD_LOG" >&2; fi
-            fail "dockerd was started but does not answer after 60 s"
+        if [ -n "$dockerd_pid" ] && ! kill -0 "$dockerd_pid" 2>/dev/null; then
+            tail -n 15 "$DOCKERD_LOG" >&2
+            fail "dockerd ended at once; the end of its log stands above"
         fi
+        [ "$SECONDS" -lt "$deadline" ] || fail "dockerd was started but does not answer after 60 s"
         sleep 0.3
     done
 }
@@ -111,7 +115,7 @@ ensure_engine() {
         "or run this set-up as root: it installs and starts the engine itself"
     if ! command -v dockerd >/dev/null; then
         can_install || fail "there is no dockerd and no apt-get here; install Docker and run this again"
-        install_packages docker.io iptables
+        install_packages docker.io
     fi
     start_dockerd
     wait_for_engine

@@ -72,7 +72,7 @@ def test_the_base_is_remade_only_with_its_recipe(checkout: Path) -> None:
 def test_the_context_holds_nothing_of_the_outside() -> None:
     """What runs on the outside has no business in a container."""
     outside = ("emulator/cli", "emulator/controller", "emulator/engine", "emulator/plan")
-    names = image.context_files()
+    names = image.context()
     assert {"Dockerfile", "packages.txt", "emulator/__init__.py", "emulator/errors.py"} <= set(
         names
     )

@@ -62,24 +62,31 @@ class _Image:
     created: int  # seconds since 1970, by the engine's clock
 
 
+@dataclass(frozen=True, slots=True)
+class _BuildInput:
+    base: str
+    content: Mapping[str, bytes]
+
+
 def ensure_node_image(progress: Progress) -> str:
     """The tag of the image made of exactly the code at hand; builds it if it is missing.
 
     Raises EngineError if the engine does not answer, no base can be had or the build fails.
     """
-    tag = node_tag()
+    content = context()  # read once: what is hashed is what is built, also while somebody edits
+    tag = _node_tag(content)
     with _connected(BUILD_TIMEOUT_S) as client:
         if _present(client, tag):
             return tag
         base = _ensure_base(client, progress)
-        _build_node(client, tag, base, progress)
+        _build_node(client, tag, _BuildInput(base, content), progress)
         _remove_outdated(client, tag)
     return tag
 
 
 def node_tag() -> str:
     """`netemu/node:<hash of all that goes into the image>`. Needs no engine."""
-    return f"{NODE_REPOSITORY}:{_digest(context_files())}"
+    return _node_tag(context())
 
 
 def image_report() -> ImageReport:
@@ -122,26 +129,30 @@ def compose_directory() -> Path:
     )
 
 
-def context_files() -> Mapping[str, Path]:
-    """The build context: each name in it and the file it is taken from."""
-    compose = compose_directory()
-    names = {name: compose / name for name in BUILD_FILES}
-    names |= {f"emulator/{name}": PACKAGE / name for name in INSIDE}
-    for path in sorted((PACKAGE / "node").rglob("*.py")):
-        names[f"emulator/{path.relative_to(PACKAGE).as_posix()}"] = path
-    return names
+def context() -> Mapping[str, bytes]:
+    """The build context: the name and content of each file that goes into the image."""
+    inside = [PACKAGE / name for name in INSIDE] + sorted((PACKAGE / "node").rglob("*.py"))
+    code = {f"emulator/{p.relative_to(PACKAGE).as_posix()}": p.read_bytes() for p in inside}
+    return _recipe_files(BUILD_FILES) | code
 
 
 def base_tag() -> str:
     """The tag of a base made by our recipe."""
+    return f"{BASE_REPOSITORY}:trixie-{_digest(_recipe_files(BASE_FILES))}"
+
+
+def _recipe_files(names: Iterable[str]) -> dict[str, bytes]:
     compose = compose_directory()
-    return f"{BASE_REPOSITORY}:trixie-{_digest({n: compose / n for n in BASE_FILES})}"
+    return {name: (compose / name).read_bytes() for name in names}
 
 
-def _digest(files: Mapping[str, Path]) -> str:
+def _node_tag(content: Mapping[str, bytes]) -> str:
+    return f"{NODE_REPOSITORY}:{_digest(content)}"
+
+
+def _digest(files: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        content = path.read_bytes()
+    for name, content in sorted(files.items()):
         digest.update(f"{name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:16]
@@ -194,20 +205,18 @@ def _make_base(client: docker.DockerClient, progress: Progress) -> None:
     tag = base_tag()
     name, version = tag.split(":")
     try:
-        recipe = subprocess.Popen(
+        recipe = subprocess.run(
             ["/bin/sh", str(compose_directory() / "base.sh")],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
+            check=True,
+            timeout=BUILD_TIMEOUT_S,
         )
-    except OSError as error:
-        raise EngineError(f"cannot run compose/base.sh: {error}") from error
-    with recipe:
-        archive, log = recipe.communicate(timeout=BUILD_TIMEOUT_S)
-    if recipe.returncode != 0:
-        raise EngineError(_recipe_failed(log.decode(errors="replace")))
+    except subprocess.SubprocessError as error:
+        log = getattr(error, "stderr", None) or str(error).encode()
+        raise EngineError(_recipe_failed(log.decode(errors="replace"))) from error
     try:
         client.api.import_image_from_data(
-            archive, repository=name, tag=version, changes=[f"LABEL {IMAGE_LABEL}=base"]
+            recipe.stdout, repository=name, tag=version, changes=[f"LABEL {IMAGE_LABEL}=base"]
         )
     except (APIError, OSError) as error:
         raise EngineError(f"cannot import the base image as {tag}: {error}") from error
@@ -226,20 +235,21 @@ def _recipe_failed(log: str) -> str:
 # --- the node image ---
 
 
-def _build_node(client: docker.DockerClient, tag: str, base: str, progress: Progress) -> None:
-    progress("node image: sending the files", None)
-    lines = client.api.build(
-        fileobj=io.BytesIO(_context_archive()),
-        custom_context=True,
-        tag=tag,
-        buildargs={"BASE": base},
-        labels={IMAGE_LABEL: "node"},
-        rm=True,
-        forcerm=True,
-        decode=True,
-    )
+def _build_node(
+    client: docker.DockerClient, tag: str, given: _BuildInput, progress: Progress
+) -> None:
     log: list[str] = []
     try:
+        lines = client.api.build(
+            fileobj=io.BytesIO(_archive(given.content)),
+            custom_context=True,
+            tag=tag,
+            buildargs={"BASE": given.base},
+            labels={IMAGE_LABEL: "node"},
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
         for line in cast(Iterable[dict[str, Any]], lines):
             if "error" in line:
                 raise EngineError(_build_failed(tag, str(line["error"]), log))
@@ -273,16 +283,15 @@ def _build_failed(tag: str, error: str, log: list[str]) -> str:
     return f"cannot build {tag}: {error}\n{tail}\n{hint}"
 
 
-def _context_archive() -> bytes:
-    """A tar of the context without times or owners, so that the same files hit the same layers."""
+def _archive(content: Mapping[str, bytes]) -> bytes:
+    """A tar without times or owners, so that the same files hit the same layers."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name, path in context_files().items():
-            content = path.read_bytes()
+        for name, data in content.items():
             entry = tarfile.TarInfo(name)
-            entry.size = len(content)
+            entry.size = len(data)
             entry.mode = 0o644
-            archive.addfile(entry, io.BytesIO(content))
+            archive.addfile(entry, io.BytesIO(data))
     return buffer.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -140,11 +141,14 @@ def test_a_setting_that_is_refused_points_to_doctor(engine, lab, image):
         engine.start(lab, "ns1")
 
 
-def test_an_engine_that_does_not_answer_says_how_to_start_one(monkeypatch, tmp_path):
+def test_an_engine_that_does_not_answer_says_how_to_start_one(monkeypatch):
     """The message names where it was looked for and what to do."""
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
-    with pytest.raises(EngineError, match=r"none\.sock.*systemctl start docker"):
-        DockerEngine()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        where = f"tcp://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setenv("DOCKER_HOST", where)
+        with pytest.raises(EngineError, match=rf"{where}.*systemctl start docker"):
+            DockerEngine()
 
 
 def test_doctor_tries_what_the_wan_must_be_allowed_to_do():
