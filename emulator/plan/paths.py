@@ -9,7 +9,7 @@ from itertools import permutations
 from emulator.clock import NS_PER_S
 from emulator.impairment import Impairment
 from emulator.plan.model import PathSpec, SiteSpec
-from emulator.topology.model import Location, PathSetting, Topology
+from emulator.topology.model import City, Location, NameServer, PathSetting, Region, Topology
 from emulator.topology.places import (
     FIBRE_KM_PER_S,
     NEAREST_RTT_S,
@@ -22,10 +22,12 @@ from emulator.units import show_duration
 
 def make_paths(topology: Topology) -> tuple[PathSpec, ...]:
     """Every ordered pair: predicted from the places, then what `paths:` says of it."""
-    places: dict[str, Location] = {
-        place.name: place.location
-        for place in (*topology.regions, *topology.cities, *topology.name_servers)
-    }
+    sites: list[Region | City | NameServer] = [
+        *topology.regions,
+        *topology.cities,
+        *topology.name_servers,
+    ]
+    places = {site.name: site.location for site in sites}
     settings: dict[tuple[str, str], list[PathSetting]] = {}
     for setting in topology.paths:
         settings.setdefault((setting.source, setting.target), []).append(setting)

@@ -72,9 +72,7 @@ def address_services(topology: Topology, sites: tuple[SiteSpec, ...]) -> tuple[S
     return tuple(_service(topology, s, k, numbers) for k, s in enumerate(topology.services, 1))
 
 
-def _service(
-    topology: Topology, service: Service, k: int, numbers: dict[str, int]
-) -> ServiceSpec:
+def _service(topology: Topology, service: Service, k: int, numbers: dict[str, int]) -> ServiceSpec:
     regions = [region for region in topology.regions if region.servers.get(service.name, 0)]
     check = service.dns.health_check
     return ServiceSpec(
