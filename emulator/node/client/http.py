@@ -1,0 +1,246 @@
+"""HTTP/1.1 over one connection (`Link`), and the two kinds of load that use it.
+
+`NewConnections` opens one for every request and closes it itself. `KeepAlive` has a pool: one
+request a connection at a time, the one used last is used next, a new one if none is idle.
+"""
+
+from __future__ import annotations
+
+import errno
+import select
+import socket
+from collections.abc import Callable
+from time import monotonic_ns
+
+import h11
+
+from emulator.node.client.city import City, Failure, Pending, failure_of
+from emulator.node.client.dial import Dialled, dial
+from emulator.node.client.loop import Timer
+
+_WATCHED = select.EPOLLIN | select.EPOLLRDHUP
+
+
+class Link:
+    """An open connection. `closed` says by whom and why once it is (closed_by, detail)."""
+
+    def __init__(self, city: City, dialled: Dialled, conn: int, done: Callable[[Link], None]):
+        assert dialled.sock is not None  # noqa: S101 - only successful attempts become links
+        self._city = city
+        self._sock: socket.socket = dialled.sock
+        self._done = done
+        self._http = h11.Connection(h11.CLIENT)
+        self._pending: Pending | None = None
+        self._response: h11.Response | None = None
+        self._timer: Timer | None = None
+        self.conn = conn
+        self.address = dialled.address
+        self.port = dialled.port
+        self.closed: tuple[str, str] | None = None
+        city.loop.watch(self._sock.fileno(), _WATCHED, self._readable)
+
+    def ask(self, pending: Pending) -> None:
+        """Send the request. `done(link)` follows when it has ended, as when an idle one closes."""
+        self._pending = pending
+        pending.address, pending.port, pending.conn = self.address, self.port, self.conn
+        pending.region = self._city.config.region_of(self.address)
+        self._timer = self._city.loop.at(
+            monotonic_ns() + self._city.config.response_ns, self._timed_out
+        )
+        head = h11.Request(
+            method="GET",
+            target="/",
+            headers=[("Host", self._city.config.fqdn), ("User-Agent", "netemu")],
+        )
+        data = (self._http.send(head) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        try:
+            self._sock.send(data)
+        except OSError as error:
+            self._broken(error)
+            return
+        pending.sent = monotonic_ns()
+
+    def usable(self) -> bool:
+        """Whether an idle connection is still open: its end may be known to the kernel only."""
+        self._readable(0)
+        return self.closed is None
+
+    def close(self, closed_by: str, detail: str) -> None:
+        if self.closed is None:
+            self.closed = (closed_by, detail)
+            self._city.loop.close(self._sock)
+
+    def _readable(self, _mask: int) -> None:
+        try:
+            data = self._sock.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        if self._pending is None:
+            self.close("us" if data else "peer-fin", "EPROTO" if data else "idle")
+            self._done(self)
+            return
+        if data and self._pending.first is None:
+            self._pending.first = monotonic_ns()
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        try:
+            self._http.receive_data(data)
+            while (event := self._http.next_event()) is not h11.NEED_DATA:
+                if isinstance(event, h11.Response):
+                    self._response = event
+                elif isinstance(event, h11.EndOfMessage):
+                    self._answered()
+                    return
+                elif isinstance(event, h11.ConnectionClosed):
+                    self._fail(Failure("error", "EOF", "peer-fin"))
+                    return
+        except h11.RemoteProtocolError:
+            peer_ended = Failure("error", "EOF", "peer-fin")
+            self._fail(Failure("error", "EPROTO", "us") if data else peer_ended)
+
+    def _answered(self) -> None:
+        pending, response = self._pending, self._response
+        assert pending is not None and response is not None  # noqa: S101, PT018 - h11's order
+        headers = dict(response.headers)
+        asked = pending.region
+        pending.end = monotonic_ns()
+        pending.region = headers.get(b"x-netemu-region", asked.encode()).decode()
+        pending.server = headers.get(b"x-netemu-server", b"").decode()
+        pending.protocol = headers.get(b"x-netemu-protocol", b"").decode()
+        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+            self._http.start_next_cycle()
+        else:
+            self.close("us", "drained")
+        if not 200 <= response.status_code < 300:
+            self._end(Failure("error", str(response.status_code)))
+        elif not asked or headers.get(b"x-netemu-region") != asked.encode():
+            self._end(Failure("error", "wrong-region"))
+        else:
+            self._end(None)
+
+    def _broken(self, error: OSError) -> None:
+        failure = failure_of(error.errno or errno.EIO)
+        if self._pending is not None:
+            self._fail(failure)
+            return
+        self.close(failure.closed_by or "us", failure.detail)
+        self._done(self)
+
+    def _timed_out(self) -> None:
+        self._fail(Failure("timeout", "response", "us"))
+
+    def _fail(self, failure: Failure) -> None:
+        self.close(failure.closed_by or "us", failure.detail)
+        self._end(failure)
+
+    def _end(self, failure: Failure | None) -> None:
+        pending, self._pending, self._response = self._pending, None, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if pending is not None:
+            self._city.end(pending, failure)
+        self._done(self)
+
+
+class NewConnections:
+    """Kind `http`: one connection for one request."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._conns = 0
+
+    def resize(self, rate: float) -> None:
+        """Nothing outlives a request here."""
+
+    def start(self, planned: int) -> None:
+        """Begin the request that was due at `planned`."""
+        pending = self._city.begin("http", planned)
+        self._conns += 1
+        conn = self._conns
+
+        def dialled(result: Dialled) -> None:
+            result.stamp(pending)
+            pending.conn = conn
+            if result.failure:
+                pending.region = _region(self._city, result)
+                self._city.end(pending, result.failure)
+            else:
+                Link(self._city, result, conn, _close).ask(pending)
+
+        dial(self._city, self._city.config.port, dialled)
+
+
+def _close(link: Link) -> None:
+    link.close("us", "")
+
+
+def _region(city: City, result: Dialled) -> str:
+    return city.config.region_of(result.address) if result.address else ""
+
+
+class KeepAlive:
+    """Kind `keepalive`: a pool of connections, last in, first out."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._conns = 0
+        self._idle: list[Link] = []
+        self._wanted = False
+
+    def resize(self, rate: float) -> None:
+        """Without a rate the pool is closed, now or when the answers in flight are there."""
+        self._wanted = rate > 0
+        while self._idle and not self._wanted:
+            self._retire(self._idle.pop())
+
+    def start(self, planned: int) -> None:
+        """Begin the request that was due at `planned`."""
+        pending = self._city.begin("keepalive", planned)
+        while self._idle:
+            if self._idle[-1].usable():
+                self._idle.pop().ask(pending)
+                return
+        self._open(pending)
+
+    def _open(self, pending: Pending) -> None:
+        self._conns += 1
+        conn = pending.conn = self._conns
+        self._city.connection("keepalive", conn, "attempt")
+
+        def dialled(result: Dialled) -> None:
+            result.stamp(pending)
+            pending.region = _region(self._city, result)
+            phase, failure = ("failed", result.failure) if result.failure else ("open", None)
+            self._city.connection(
+                "keepalive", conn, phase, address=result.address, port=result.port,
+                closed_by=failure.closed_by if failure else "",
+                detail=failure.detail if failure else "",
+            )  # fmt: skip
+            if failure:
+                self._city.end(pending, failure)
+            else:
+                Link(self._city, result, conn, self._rested).ask(pending)
+
+        dial(self._city, self._city.config.port, dialled)
+
+    def _rested(self, link: Link) -> None:
+        """A link has ended its request, or was closed while it was idle."""
+        if link.closed is None and self._wanted:
+            self._idle.append(link)
+            return
+        if link in self._idle:
+            self._idle.remove(link)
+        self._retire(link)
+
+    def _retire(self, link: Link) -> None:
+        link.close("us", "idle")
+        assert link.closed is not None  # noqa: S101 - close sets it
+        closed_by, detail = link.closed
+        self._city.connection(
+            "keepalive", link.conn, "close", address=link.address, port=link.port,
+            closed_by=closed_by, detail=detail,
+        )  # fmt: skip
