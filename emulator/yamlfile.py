@@ -106,11 +106,16 @@ class Entry:
         """Note that this value is wrong, and how to mend it."""
         self.document.problems.append(Problem(self.line, self.path, what, hint))
 
-    def is_text(self) -> bool:
-        return isinstance(self.node, yaml.ScalarNode)
+    def is_mapping(self) -> bool:
+        return isinstance(self.node, yaml.MappingNode)
 
     def is_list(self) -> bool:
         return isinstance(self.node, yaml.SequenceNode)
+
+    def is_empty(self) -> bool:
+        """Whether nothing stands after the key."""
+        node = self.node
+        return isinstance(node, yaml.ScalarNode) and not node.style and not node.value
 
     def text(self) -> str | None:
         """The scalar as written; None, with a problem, if this is none."""
@@ -161,7 +166,7 @@ class Entry:
             return Fields(self, {})
         members = self.named()
         for key in [key for key in members if key not in known]:
-            members.pop(key)._unknown_key(key, known, later)
+            _unknown_key(members.pop(key), key, known, later)
         return Fields(self, members)
 
     def _members(self, node: yaml.MappingNode) -> Iterator[tuple[str, Entry]]:
@@ -174,24 +179,13 @@ class Entry:
                 what = "a list or mapping stands where a name should"
                 self.document.problems.append(Problem(line, self.path, what, "write a plain name"))
 
-    def _unknown_key(self, key: str, known: Collection[str], later: Collection[str]) -> None:
-        if key in later:
-            self.problem(f"this version of netemu does not have {key!r}", "leave it out")
-        else:
-            hint = suggest(key, known) or f"known here: {', '.join(known)}"
-            self.problem(f"unknown key {key!r}", hint)
-
-    def _is_empty(self) -> bool:
-        node = self.node
-        return isinstance(node, yaml.ScalarNode) and not node.style and not node.value
-
     def _is_unusable(self) -> bool:
-        return self._is_empty() or not self.node.tag.startswith(_PLAIN_TAG)
+        return self.is_empty() or not self.node.tag.startswith(_PLAIN_TAG)
 
     def _wants(self, what: str) -> None:
         if not self.node.tag.startswith(_PLAIN_TAG):
             self.problem(f"the tag {self.node.tag} means nothing here", "delete it")
-        elif self._is_empty():
+        elif self.is_empty():
             self.problem("has no value", "give it one or leave the key out")
         else:
             kinds = {"ScalarNode": "a single value", "SequenceNode": "a list"}
@@ -219,6 +213,20 @@ class Fields:
 
     def required(self, key: str, example: str) -> Entry | None:
         """The member; where it is missing a problem says so, with an example."""
-        if key not in self.members and isinstance(self.owner.node, yaml.MappingNode):
+        if key not in self.members and self.owner.is_mapping():
             self.owner.problem(f"{key!r} is missing", f"for example {example}")
         return self.members.get(key)
+
+    def check_version(self) -> None:
+        """`netemu: 1`, the version of the language the file is written in."""
+        entry = self.required("netemu", "netemu: 1")
+        if entry is not None and entry.text() not in {"1", None}:
+            entry.problem(f"version {entry.text()!r} is not known", "this netemu reads netemu: 1")
+
+
+def _unknown_key(entry: Entry, key: str, known: Collection[str], later: Collection[str]) -> None:
+    if key in later:
+        entry.problem(f"this version of netemu does not have {key!r}", "leave it out")
+    else:
+        hint = suggest(key, known) or f"known here: {', '.join(known)}"
+        entry.problem(f"unknown key {key!r}", hint)

@@ -1,0 +1,234 @@
+"""The topology file, read into a `Topology`. Every problem of the file is reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from emulator.errors import suggest
+from emulator.scalars import decimal, duration, frequency, is_label, label, whole, zone_name
+from emulator.topology.model import (
+    City,
+    DnsPolicy,
+    Location,
+    NameServer,
+    Region,
+    Service,
+    Timeouts,
+    Topology,
+)
+from emulator.topology.paths import read_paths
+from emulator.topology.places import locate
+from emulator.topology.services import read_dns_policy, read_services
+from emulator.yamlfile import Document, Entry, Fields, read_text
+
+TOP_KEYS = (
+    "netemu", "name", "zone", "regions", "clients", "dns", "services", "paths", "kernel", "traffic",
+)  # fmt: skip
+REGION_KEYS = ("location", "servers", "services")
+REGION_SERVICE_KEYS = ("servers",)
+CLIENT_KEYS = ("location", "timeouts")
+TIMEOUT_KEYS = ("lookup", "connect", "response")
+DNS_KEYS = ("ttl", "policy", "health_check", "servers")
+NAME_SERVER_KEYS = ("location",)
+LOCATION_KEYS = ("lat", "lon")
+TRAFFIC_KEYS = ("rate",)
+LATER_TOP = ("underlay", "wan", "pops", "transit", "anycast", "ipv6", "sites")
+LATER_PART = ("image", "command", "environment", "resolver", "protocols", "tls", "asn", "prefix")
+SITES_MAX = 60  # containers and paths grow with it: 60 sites have 3540 paths
+SERVERS_MAX = 20
+SERVERS_A_REGION_MAX = 200  # their addresses share one /24
+# What the kernel itself accepts, or less where more would be of no use (Linux ip-sysctl). The
+# numbers are the kernel's own: counts, or whole seconds for the times.
+KERNEL = {
+    "tcp_syn_retries": (1, 127),
+    "tcp_synack_retries": (0, 255),
+    "tcp_retries1": (0, 255),
+    "tcp_retries2": (0, 255),
+    "tcp_orphan_retries": (0, 255),
+    "tcp_fin_timeout": (1, 3600),
+    "tcp_keepalive_time": (1, 32767),
+    "tcp_keepalive_intvl": (1, 32767),
+    "tcp_keepalive_probes": (1, 127),
+    "tcp_ecn": (0, 2),
+    "tcp_slow_start_after_idle": (0, 1),
+}
+_NOWHERE = Location("", 0.0, 0.0)  # stands in for a location with a problem, never gets out
+
+
+def load_topology(path: Path) -> Topology:
+    """Read a topology file. UsageError if it cannot be read, FileProblems if it is wrong."""
+    return parse_topology(read_text(path), str(path))
+
+
+def parse_topology(text: str, file: str) -> Topology:
+    """The topology that `text` describes; `file` is what messages call it. FileProblems lists
+    everything that is wrong with it."""
+    document = Document(file)
+    top = document.root(text).fields(TOP_KEYS, LATER_TOP)
+    topology = _read_topology(top, text)
+    document.raise_problems()
+    return topology
+
+
+def _read_topology(top: Fields, text: str) -> Topology:
+    top.check_version()
+    name_entry = top.required("name", "name: two-region")
+    name = name_entry.value(label, "lab") if name_entry else "lab"
+    dns = top.get("dns")
+    dns_fields = dns.fields(DNS_KEYS, LATER_PART) if dns else None
+    policy = read_dns_policy(dns_fields, DnsPolicy()) if dns_fields else DnsPolicy()
+    services = read_services(top.get("services"), policy)
+    regions = _read_regions(top.required("regions", "regions: {us: {location: ...}}"), services)
+    cities = _read_cities(top.required("clients", "clients: {paris: {location: city:Paris/FR}}"))
+    servers = _read_name_servers(dns_fields.get("servers") if dns_fields else None, regions)
+    sites = _check_sites(top, regions, cities, servers)
+    _check_service_names(top, services, servers)
+    paths, kernel, traffic = (top.get(key) for key in ("paths", "kernel", "traffic"))
+    return Topology(
+        name=name,
+        zone=top.value("zone", zone_name, f"{name}.test"),
+        regions=regions,
+        cities=cities,
+        name_servers=servers,
+        services=services,
+        paths=read_paths(paths, sites) if paths else (),
+        kernel=_read_kernel(kernel) if kernel else {},
+        light_traffic=_read_traffic(traffic) if traffic else 5.0,
+        source=text,
+    )
+
+
+def _read_regions(entry: Entry | None, services: tuple[Service, ...]) -> tuple[Region, ...]:
+    return tuple(
+        _read_region(name, region.fields(REGION_KEYS, LATER_PART), services)
+        for name, region in _sites(entry, "region").items()
+    )
+
+
+def _read_region(name: str, fields: Fields, services: tuple[Service, ...]) -> Region:
+    everywhere = fields.value("servers", whole(1, SERVERS_MAX), 1)
+    servers = {service.name: everywhere for service in services}
+    overrides = fields.get("services")
+    for service, entry in (overrides.named() if overrides else {}).items():
+        if service in servers:
+            override = entry.fields(REGION_SERVICE_KEYS, LATER_PART)
+            servers[service] = override.value("servers", whole(1, SERVERS_MAX), everywhere)
+        else:
+            hint = suggest(service, servers) or f"services here: {', '.join(servers)}"
+            entry.problem(f"no service is called {service!r}", hint)
+    if sum(servers.values()) > SERVERS_A_REGION_MAX:
+        what = f"has {sum(servers.values())} servers over all services"
+        fields.owner.problem(what, f"{SERVERS_A_REGION_MAX} is the most")
+    return Region(name, _read_location(fields), servers)
+
+
+def _read_cities(entry: Entry | None) -> tuple[City, ...]:
+    cities = []
+    for name, city in _sites(entry, "city").items():
+        fields = city.fields(CLIENT_KEYS, LATER_PART)
+        cities.append(City(name, _read_location(fields), _read_timeouts(fields.get("timeouts"))))
+    return tuple(cities)
+
+
+def _read_timeouts(entry: Entry | None) -> Timeouts:
+    if entry is None:
+        return Timeouts()
+    fields = entry.fields(TIMEOUT_KEYS)
+    patience, default = duration("10ms", "10m"), Timeouts()
+    return Timeouts(
+        lookup_s=fields.value("lookup", patience, default.lookup_s),
+        connect_s=fields.value("connect", patience, default.connect_s),
+        response_s=fields.value("response", patience, default.response_s),
+    )
+
+
+def _read_name_servers(entry: Entry | None, regions: tuple[Region, ...]) -> tuple[NameServer, ...]:
+    """Those of the file, or two: one beside each of the first two regions, both beside one."""
+    if entry is not None:
+        return tuple(
+            NameServer(name, _read_location(server.fields(NAME_SERVER_KEYS, LATER_PART)))
+            for name, server in _sites(entry, "name server").items()
+        )
+    places = [region.location for region in regions[:2]] or [_NOWHERE]
+    return NameServer("ns1", places[0]), NameServer("ns2", places[-1])
+
+
+def _sites(entry: Entry | None, kind: str) -> Mapping[str, Entry]:
+    """The named sites of one section, names checked; a section that is there holds one at least."""
+    if entry is None:
+        return {}
+    named = entry.named()
+    if not named and entry.is_mapping():
+        entry.problem(f"names no {kind}", "a lab needs at least one")
+    for name, site in named.items():
+        if not is_label(name):
+            site.problem(f"{name!r} is no name for a site", "use 1 to 20 of a-z, 0-9 and -")
+    return named
+
+
+def _read_location(fields: Fields) -> Location:
+    entry = fields.required("location", "location: city:Paris/FR")
+    if entry is None:
+        return _NOWHERE
+    if not entry.is_mapping():
+        return entry.value(locate, _NOWHERE)
+    point = entry.fields(LOCATION_KEYS)
+    lat, lon = point.required("lat", "lat: 48.9"), point.required("lon", "lon: 2.4")
+    latitude = lat.value(decimal(-90, 90), 0.0) if lat else 0.0
+    longitude = lon.value(decimal(-180, 180), 0.0) if lon else 0.0
+    return Location(f"{latitude:g},{longitude:g}", latitude, longitude)
+
+
+def _check_sites(
+    top: Fields,
+    regions: tuple[Region, ...],
+    cities: tuple[City, ...],
+    servers: tuple[NameServer, ...],
+) -> tuple[str, ...]:
+    """All sites' names, in order; those used by two kinds of site and too many are problems."""
+    seen: dict[str, str] = {}
+    for section, group in (("regions", regions), ("clients", cities), ("dns.servers", servers)):
+        for site in group:
+            if seen.setdefault(site.name, section) != section:
+                where = _where(top, section, site.name)
+                hint = "give every site a name of its own"
+                where.problem(f"{site.name!r} is named under {seen[site.name]} too", hint)
+    if len(seen) > SITES_MAX:
+        top.owner.problem(f"{len(seen)} sites are too many", f"{SITES_MAX} is the most")
+    return tuple(seen)
+
+
+def _where(top: Fields, section: str, name: str) -> Entry:
+    """The entry of a site, or the nearest thing around it (name servers may be defaults)."""
+    entry = top.owner
+    for key in (*section.split("."), name):
+        entry = entry.named().get(key, entry) if entry.is_mapping() else entry
+    return entry
+
+
+def _check_service_names(
+    top: Fields, services: tuple[Service, ...], servers: tuple[NameServer, ...]
+) -> None:
+    for name in {s.name for s in services} & {s.name for s in servers}:
+        what = f"{name!r} is the DNS name of a name server"
+        _where(top, "services", name).problem(what, "call the service otherwise")
+
+
+def _read_kernel(entry: Entry) -> dict[str, int]:
+    fields = entry.fields(tuple(KERNEL))
+    return {key: fields.value(key, whole(*KERNEL[key]), 0) for key in KERNEL if key in fields}
+
+
+def _read_traffic(entry: Entry) -> float:
+    """Requests a second; `none` is none."""
+    if entry.is_mapping():
+        rate = entry.fields(TRAFFIC_KEYS).required("rate", "rate: 5/s")
+        return rate.value(frequency("1/min", "1000/s"), 0.0) if rate else 0.0
+    return entry.value(_no_traffic, 0.0)
+
+
+def _no_traffic(text: str) -> float:
+    if text != "none":
+        raise ValueError(f"{text!r} says nothing about traffic; write none or {{rate: 5/s}}")
+    return 0.0
