@@ -4,6 +4,7 @@
 #   setup.sh python   the Python environment only
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
+PATH=$PATH:/usr/sbin:/sbin # dockerd lives there; a user's PATH may not have it
 readonly ENVIRONMENT_ERROR=4 # the exit code of netemu itself for an environment that does not fit
 readonly DOCKERD_LOG=/var/log/netemu-dockerd.log
 
@@ -40,7 +41,7 @@ find_python() {
 
 ensure_python() {
     local python stamp
-    stamp=".venv/netemu-$(cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)"
+    stamp=".venv/netemu-$({ pwd; cat requirements.lock pyproject.toml; } | sha256sum | cut -c1-16)"
     if [ -f "$stamp" ]; then say "python environment is up to date: .venv"; return; fi
     python=$(find_python)
     if [ -z "$python" ] && can_install; then

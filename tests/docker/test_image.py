@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
+
 import pytest
 
+from emulator.engine import image as image_module
 from emulator.engine.base import ContainerSpec
+from emulator.engine.docker import connect
 from emulator.engine.image import ensure_node_image, image_report
 from tests.contracts.engine import SLEEP, lab
 
@@ -54,3 +59,29 @@ def test_the_image_has_every_program_of_a_host(engine, lab, image):
     assert "3.13" in python
     assert (http3, imports) == ("HTTP3", "imports")
     assert int(compiled) > 0
+
+
+def empty_image(repository: str, label: str) -> None:
+    """Nothing but a label: enough to be found and removed."""
+    empty = io.BytesIO()
+    tarfile.open(fileobj=empty, mode="w").close()
+    client = connect(60)
+    client.api.import_image_from_data(
+        empty.getvalue(), repository=repository, tag="x", changes=[f"LABEL {label}"]
+    )
+    client.close()
+
+
+def test_images_are_removed_by_label_only(engine, lab, monkeypatch):
+    """`remove_images` takes what carries our label, but not what a container uses."""
+    label = f"netemu.{lab}"
+    monkeypatch.setattr(image_module, "IMAGE_LABEL", label)
+    empty_image(f"{lab}/gone", f"{label}=node")
+    empty_image(f"{lab}/used", f"{label}=base")
+    engine.create(
+        ContainerSpec(lab=lab, host="x", name=f"{lab}-x", image=f"{lab}/used:x", command=SLEEP)
+    )
+    assert image_module.remove_images() == (f"{lab}/gone:x",)
+    engine.remove(engine.containers(lab))
+    assert image_module.remove_images() == (f"{lab}/used:x",)
+    assert image_module.remove_images() == ()
