@@ -1,1 +1,1 @@
-"""The edge's companion: tells what HAProxy thinks, keeps the UDP path on healthy servers, drains."""
+"""The edge's companion: tells what HAProxy thinks, points UDP at healthy servers, drains."""

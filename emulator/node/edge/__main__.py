@@ -1,8 +1,8 @@
 """`python3 -m emulator.node.edge /etc/netemu/edge.json`: watches HAProxy every 200 ms, reports
-changes as Proxy events, points the UDP path at healthy servers. A command on stdin:
-`{"op": "drain", "wait_s": 9, "close_s": 2}` drains by itself in three steps, `{"op": "undrain"}` ends
-that: health fails at once; after `wait_s` every answer says `Connection: close`; after `close_s`
-more HAProxy gets its soft stop (SIGUSR1), whose end is `hard-stop-after`."""
+changes as Proxy events, points the UDP path at healthy servers. Commands on stdin:
+`{"op": "drain", "wait_s": 9, "close_s": 2}` drains by itself in three steps, `{"op": "undrain"}`
+ends that. The steps: health fails at once; after `wait_s` every answer says `Connection: close`;
+after `close_s` more HAProxy gets its soft stop (SIGUSR1), whose end is `hard-stop-after`."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ class Edge:
 
 
 def main() -> None:
-    edge = Edge(json.loads(Path(sys.argv[1]).read_text()), int(os.environ.get("NETEMU_EVENTS", 1)))
+    edge = Edge(
+        json.loads(Path(sys.argv[1]).read_text()), int(os.environ.get("NETEMU_EVENTS", "1"))
+    )
     inputs = [sys.stdin]
     while True:
         edge.look()

@@ -31,6 +31,8 @@ def render_rules(address: str, servers: Sequence[str]) -> str:
 
 def apply_rules(rules: str) -> None:
     """Load them; raises OSError with nft's own words."""
-    done = subprocess.run(["nft", "-f", "-"], input=rules, text=True, capture_output=True)
+    done = subprocess.run(
+        ["nft", "-f", "-"], check=False, input=rules, text=True, capture_output=True
+    )
     if done.returncode:
         raise OSError(f"nft refused the rules: {done.stderr.strip()}")

@@ -1,0 +1,81 @@
+"""What several commands share: the engine, the lab that is meant, JSON out, a progress bar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from emulator.controller.lab import Lab, attach, lab_names
+from emulator.controller.lab import Progress as ProgressCall
+from emulator.engine.base import Engine
+from emulator.engine.docker import DockerEngine
+from emulator.errors import UsageError
+from emulator.wan.remote import RemoteWan
+
+lab_option = click.option("--lab", "name", metavar="LAB", help="Which lab; not needed for one.")
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+
+
+def console() -> Console:
+    """Colours on a terminal, plain 100 columns elsewhere."""
+    probe = Console(highlight=False)
+    return probe if probe.is_terminal else Console(highlight=False, width=100, no_color=True)
+
+
+def the_name(engine: Engine, name: str | None) -> str:
+    """The lab that was named, or the only one there is."""
+    if name:
+        return name
+    names = lab_names(engine)
+    if len(names) == 1:
+        return names[0]
+    if not names:
+        raise UsageError("no lab runs here; start one: netemu up topologies/two-region.yaml")
+    raise UsageError(f"several labs run here ({', '.join(names)}); say which")
+
+
+@contextmanager
+def attached(name: str | None) -> Iterator[Lab]:
+    """The lab that is meant, for the length of one command."""
+    engine = DockerEngine()
+    lab = attach(the_name(engine, name), engine, RemoteWan)
+    try:
+        yield lab
+    finally:
+        lab.wan.close()
+        engine.close()
+
+
+@contextmanager
+def progress_bar() -> Iterator[ProgressCall]:
+    """A bar on a terminal; elsewhere one line a stage, so that a CI log can be read."""
+    out = Console(stderr=True, highlight=False)
+    if not out.is_terminal:
+        said: list[str] = []
+
+        def line(stage: str, done: float | None) -> None:
+            if stage not in said:
+                said.append(stage)
+                out.print(f"  … {stage}")
+
+        yield line
+        return
+    columns = (TextColumn("{task.description:34}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def move(stage: str, done: float | None) -> None:
+            bar.update(task, description=stage, completed=done, total=None if done is None else 1.0)
+
+        yield move
+
+
+def echo_json(data: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(json.dumps(data, indent=2, default=str))

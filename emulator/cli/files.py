@@ -1,0 +1,139 @@
+"""plan, validate, schema, doctor, image, report: commands that need no running lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from emulator.analysis.timeline import read_history
+from emulator.cli.common import console, echo_json, json_option, progress_bar
+from emulator.controller.doctor import examine
+from emulator.engine.image import ensure_node_image, image_report
+from emulator.errors import Exit, FileProblems, UsageError
+from emulator.plan import make_plan, plan_to_json
+from emulator.report.json import report_json
+from emulator.report.plan import render_plan
+from emulator.report.status import render_doctor
+from emulator.report.terminal import render_report
+from emulator.scenario.objectives import check_targets
+from emulator.scenario.parse import load_scenario
+from emulator.topology.parse import load_topology
+from emulator.topology.schema import topology_schema
+
+file_argument = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command()
+@file_argument
+@json_option
+def plan(file: Path, as_json: bool) -> None:  # noqa: FBT001
+    """What FILE would become: hosts, addresses, delays, predicted bounds. Needs no Docker.
+
+    \b
+    netemu plan topologies/two-region.yaml
+    """
+    topology = load_topology(file)
+    planned = make_plan(topology, topology.name)
+    echo_json(plan_to_json(planned)) if as_json else render_plan(planned, console())
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@json_option
+def validate(files: tuple[Path, ...], as_json: bool) -> int:  # noqa: FBT001
+    """Check topology and scenario files; every problem at once. Exit 0 or 2.
+
+    \b
+    netemu validate topologies/two-region.yaml topologies/scenarios/*.yaml
+    """
+    problems = {str(file): _problems(file) for file in files}
+    if as_json:
+        echo_json(problems)
+    for file, found in problems.items():
+        if not as_json:
+            click.echo("\n".join(found) if found else f"{file}: fine", err=bool(found))
+    return Exit.USAGE if any(problems.values()) else Exit.PASSED
+
+
+def _problems(file: Path) -> list[str]:
+    try:
+        if _is_scenario(file):
+            check_scenario(file)
+        else:
+            make_plan(load_topology(file), "validate")
+    except (FileProblems, UsageError) as error:
+        return str(error).splitlines()
+    return []
+
+
+def _is_scenario(file: Path) -> bool:
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return any(line.startswith(("steps:", "topology:")) for line in text.splitlines())
+
+
+def check_scenario(file: Path) -> None:
+    """Raises FileProblems for the scenario, its topology, or targets that the topology lacks."""
+    scenario = load_scenario(file)
+    topology = load_topology(Path(scenario.topology_file))
+    made = make_plan(topology, topology.name)
+    known = [*(site.name for site in made.sites), *(host.name for host in made.hosts)]
+    if problems := check_targets(scenario, known):
+        raise FileProblems(str(file), problems)
+
+
+@click.command()
+def schema() -> None:
+    """The JSON Schema of the topology file, for editors.
+
+    \b
+    netemu schema > netemu.schema.json
+    """
+    echo_json(topology_schema())
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:  # noqa: FBT001
+    """Can this machine run a lab? What is missing, and what to do about it. Exit 0 or 4."""
+    findings = examine()
+    echo_json(findings) if as_json else render_doctor(findings, console())
+    return Exit.PASSED if all(f["ok"] for f in findings) else Exit.ENVIRONMENT
+
+
+@click.group()
+def image() -> None:
+    """The one image that every host runs."""
+
+
+@image.command()
+def build() -> None:
+    """Build it now; `netemu up` does the same at first use."""
+    with progress_bar() as progress:
+        tag = ensure_node_image(progress)
+    found = image_report()
+    click.echo(f"{tag}: {found.size_mb:.0f} MB")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@json_option
+def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
+    """Analyse and show a finished RUN directory again. Needs no Docker, on any machine.
+
+    \b
+    netemu report runs/region-loss/2026-01-31T12-00-00
+    """
+    path = run / "history.jsonl" if run.is_dir() else run
+    if not path.exists():
+        raise UsageError(f"{run} holds no history.jsonl; give the directory of a run")
+    history = read_history(path)
+    found = report_json(history)
+    if as_json:
+        echo_json(found)
+    else:
+        render_report(history, console(), where=str(run))
+    return int(found["exit_code"])

@@ -1,0 +1,116 @@
+"""exec, shell, logs, pcap: look inside one host or at one site's wire."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from emulator.cli.common import attached, lab_option
+from emulator.controller.inject import sites_and_hosts
+from emulator.controller.lab import WAN, Lab
+from emulator.engine.interactive import run_program
+from emulator.errors import UsageError
+
+
+def _host(lab: Lab, name: str) -> str:
+    """A host's name; a site's name means its first host. Raises UsageError with a suggestion."""
+    if name == WAN:
+        return WAN
+    sites, hosts = sites_and_hosts(lab, name)
+    if sites and lab.plan.sites[[s.name for s in lab.plan.sites].index(name)].kind == "client":
+        return f"{name}/client"
+    return hosts[0]
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True})
+@click.argument("host")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@lab_option
+def exec_(host: str, command: tuple[str, ...], name: str | None) -> int:
+    """Run COMMAND in a host's container; its exit code is ours. A city means its client.
+
+    \b
+    netemu exec paris -- curl -s http://www.shop.test/
+    netemu exec us-east/edge -- ip route
+    """
+    with attached(name) as lab:
+        return run_program(lab.name, _host(lab, host), command, tty=sys.stdin.isatty())
+
+
+@click.command()
+@click.argument("host")
+@lab_option
+def shell(host: str, name: str | None) -> int:
+    """A shell in a host's container.
+
+    \b
+    netemu shell us-east/edge
+    """
+    with attached(name) as lab:
+        return run_program(lab.name, _host(lab, host), ("bash",), tty=sys.stdin.isatty())
+
+
+@click.command()
+@click.argument("host")
+@click.argument("daemon", required=False)
+@click.option("-f", "--follow", "is_following", is_flag=True, help="Go on as it grows.")
+@lab_option
+def logs(host: str, daemon: str | None, is_following: bool, name: str | None) -> None:  # noqa: FBT001
+    """What a host's daemons wrote: all of them, or one.
+
+    \b
+    netemu logs us-east/edge haproxy
+    netemu logs paris/access -f
+    """
+    with attached(name) as lab:
+        spec = lab.spec(_host(lab, host))
+        names = [d.name for d in spec.daemons]
+        if daemon and daemon not in names:
+            raise UsageError(f"{spec.name} runs no {daemon}; it runs {', '.join(names)}")
+        shown: dict[str, str] = {}
+        while True:
+            for each in [daemon] if daemon else names:
+                _show_new(lab, spec.name, each, shown, labelled=not daemon)
+            if not is_following:
+                return
+            time.sleep(0.5)
+
+
+def _show_new(lab: Lab, host: str, daemon: str, shown: dict[str, str], *, labelled: bool) -> None:
+    text = lab.wan.host(host, "logs", daemon=daemon, bytes=200_000).get("text", "")
+    before = shown.get(daemon, "")
+    new = text[len(before) :] if text.startswith(before) else text
+    shown[daemon] = text
+    for line in new.splitlines():
+        click.echo(f"{daemon}: {line}" if labelled else line)
+
+
+@click.command()
+@click.argument("site")
+@click.option("-w", "file", type=click.Path(path_type=Path), help="Write a pcap file here.")
+@click.option("--seconds", type=float, default=10.0, show_default=True)
+@lab_option
+def pcap(site: str, file: Path | None, seconds: float, name: str | None) -> int:
+    """Capture what crosses SITE's port to the WAN, by tcpdump. Without -w: as text.
+
+    \b
+    netemu pcap us-east -w us-east.pcap --seconds 30
+    """
+    with attached(name) as lab:
+        numbers = {s.name: s.number for s in lab.plan.sites}
+        if site not in numbers:
+            raise UsageError(f"{site} is no site of lab {lab.name}; it has {', '.join(numbers)}")
+        port = f"w{numbers[site]}"
+        base = ("timeout", f"{seconds:g}", "tcpdump", "-Z", "root", "-n", "-l", "-i", port)
+        if file is None:
+            return run_program(lab.name, WAN, base, tty=False) % 124
+        stream = lab.engine.stream(lab.name, WAN, (*base, "-U", "-w", "-"))
+        size = 0
+        with file.open("wb") as out:
+            while chunk := stream.read(65536):
+                size += out.write(chunk)
+        click.echo(f"{file}: {size} bytes in {seconds:g} s")
+        return 0

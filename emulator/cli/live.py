@@ -1,0 +1,149 @@
+"""kill, heal, watch, traffic: a running lab, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import click
+
+from emulator.cli.common import attached, console, echo_json, json_option, lab_option
+from emulator.controller.follow import follow_fault, follow_for_ever
+from emulator.controller.inject import heal as heal_targets
+from emulator.controller.inject import heal_everything, inject
+from emulator.controller.traffic import start_traffic, stop_traffic
+from emulator.errors import UsageError
+from emulator.report.json import report_json
+from emulator.report.live import Narrator
+from emulator.report.terminal import render_report
+from emulator.scenario.model import FAULT_KINDS
+from emulator.topology.model import CLIENT_KINDS
+from emulator.units import parse_duration, parse_frequency, parse_rate, parse_share
+
+DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}
+
+
+def _quantity(parse: Callable[[str], float]) -> Callable[..., float | None]:
+    def convert(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
+        try:
+            return None if value is None else float(parse(value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return convert
+
+
+@click.command()
+@click.argument("target", nargs=-1, required=True)
+@click.option("--how", type=click.Choice(FAULT_KINDS), default="power", show_default=True)
+@click.option("--from", "peers", metavar="SITES", default="",
+              help="partition: cut only from these sites, by commas.")  # fmt: skip
+@click.option("--direction", type=click.Choice(tuple(DIRECTIONS)), default="both",
+              help="partition: both ways, or only what leaves or enters the target.")  # fmt: skip
+@click.option("--delay", callback=_quantity(parse_duration), help="brownout: added each way, 100ms")
+@click.option("--loss", callback=_quantity(parse_share), help="brownout: 5%")
+@click.option("--rate", callback=_quantity(parse_rate), help="brownout: 10mbit")
+@click.option("--detach", "is_detached", is_flag=True, help="Return at once.")
+@lab_option
+@json_option
+def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
+    target: tuple[str, ...],
+    how: str,
+    peers: str,
+    direction: str,
+    delay: float | None,
+    loss: float | None,
+    rate: float | None,
+    is_detached: bool,  # noqa: FBT001
+    name: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:  # fmt: skip
+    """Break TARGET (a region, a city, a name server, any host) and follow what happens.
+
+    \b
+    netemu kill us-east
+    netemu kill us-east --how crash
+    netemu kill us-east/www-1 --how freeze
+    netemu kill us-east --how partition --from paris,ns1
+    netemu kill eu-west --how brownout --delay 200ms --loss 2%
+    """
+    settings = {"delay_s": delay, "loss": loss, "rate_bps": rate}
+    given = {key: value for key, value in settings.items() if value is not None}
+    if how == "partition" and DIRECTIONS[direction]:
+        given["direction"] = DIRECTIONS[direction]
+    with attached(name) as lab:
+        out = console()
+        narrator = Narrator(out, lab.plan.preferred, quiet=as_json)
+        others = [site for site in peers.split(",") if site]
+
+        def break_it() -> str:
+            return inject(lab, target, how, others, given).id
+
+        if is_detached:
+            click.echo(f"{break_it()} is active; undo it: netemu heal {' '.join(target)}")
+            return
+        history = follow_fault(lab, break_it, narrator.feed, f"netemu kill {' '.join(target)}")
+        if as_json:
+            echo_json(report_json(history))
+        else:
+            out.print()
+            render_report(history, out)
+
+
+@click.command()
+@click.argument("target", nargs=-1)
+@click.option("--all", "is_all", is_flag=True, help="Every fault there is.")
+@lab_option
+def heal(target: tuple[str, ...], is_all: bool, name: str | None) -> None:  # noqa: FBT001
+    """Undo every fault on TARGET; nothing else is touched.
+
+    \b
+    netemu heal us-east
+    netemu heal --all
+    """
+    if bool(target) == is_all:
+        raise UsageError("say what to heal: netemu heal TARGET, or netemu heal --all")
+    with attached(name) as lab:
+        healed = heal_everything(lab) if is_all else heal_targets(lab, target)
+    for fault in healed:
+        click.echo(f"{fault.kind} on {' '.join(fault.target)} healed")
+    if not healed:
+        click.echo("nothing was broken there")
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[LAB]")
+def watch(name: str | None) -> None:
+    """Show what happens in a lab, as it happens. Ctrl-C ends it and changes nothing."""
+    with attached(name) as lab:
+        out = console()
+        out.print(f"watching {lab.name}; Ctrl-C ends it and changes nothing")
+        follow_for_ever(lab, Narrator(out, lab.plan.preferred, pulse=True).feed)
+
+
+@click.group()
+def traffic() -> None:
+    """The clients' load in every city."""
+
+
+@traffic.command()
+@click.option("--rate", default="5/s", show_default=True, callback=_quantity(parse_frequency),
+              help="Requests a second, of every kind.")  # fmt: skip
+@click.argument("name", required=False, metavar="[LAB]")
+def start(rate: float, name: str | None) -> None:
+    """Start it, or change its rate.
+
+    \b
+    netemu traffic start --rate 20/s
+    """
+    with attached(name) as lab:
+        start_traffic(lab, dict.fromkeys(CLIENT_KINDS, rate))
+    click.echo(f"every city sends {rate:g} requests/s of each kind: {', '.join(CLIENT_KINDS)}")
+
+
+@traffic.command()
+@click.argument("name", required=False, metavar="[LAB]")
+def stop(name: str | None) -> None:
+    """Stop it; requests in flight end by themselves."""
+    with attached(name) as lab:
+        stop_traffic(lab)
+    click.echo("no city sends requests now")

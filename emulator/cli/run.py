@@ -1,0 +1,88 @@
+"""run: a scenario from nothing to a verdict."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import click
+
+from emulator.cli.common import attached, console, progress_bar
+from emulator.cli.files import check_scenario
+from emulator.controller.lab import Lab, bring_up, remove_lab
+from emulator.controller.ready import wait_until_ready
+from emulator.controller.runner import Recorded, default_directory, run_scenario
+from emulator.controller.status import world
+from emulator.engine.docker import DockerEngine
+from emulator.engine.image import ensure_node_image
+from emulator.plan import make_plan
+from emulator.report.json import report_json
+from emulator.report.live import Narrator
+from emulator.report.status import render_world
+from emulator.report.terminal import render_report
+from emulator.scenario.model import Scenario
+from emulator.scenario.parse import load_scenario
+from emulator.topology.parse import load_topology
+from emulator.wan.remote import RemoteWan
+
+
+@click.command()
+@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.option("--lab", "name", metavar="LAB", help="Use a running lab and leave it running.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the report here.")
+@click.option("--seed", type=int, help="Repeat a run's random phase; printed by every run.")
+@click.option("--runs", "root", type=click.Path(path_type=Path), default=Path("runs"),
+              help="Where run directories are made.", show_default=True)  # fmt: skip
+def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, root: Path) -> int:
+    """Run SCENARIO: traffic, faults, heal; then say what happened and why it took that long.
+
+    \b
+    netemu run topologies/scenarios/region-loss.yaml
+    netemu run topologies/scenarios/region-loss.yaml --json report.json
+    """
+    check_scenario(file)
+    scenario = load_scenario(file)
+    if name:
+        with attached(name) as lab:
+            lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
+            recorded = _play(scenario, lab, root, seed)
+    else:
+        recorded = _play_alone(scenario, root, seed)
+    return _conclude(recorded, json_file)
+
+
+def _play_alone(scenario: Scenario, root: Path, seed: int | None) -> Recorded:
+    """A lab of this run's own, removed however the run ends."""
+    topology = load_topology(Path(scenario.topology_file))
+    lab_name = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
+    engine = DockerEngine()
+    try:
+        with progress_bar() as progress:
+            image = ensure_node_image(progress)
+            lab = bring_up(make_plan(topology, lab_name), engine, RemoteWan, image, progress)
+        return _play(scenario, lab, root, seed)
+    finally:
+        remove_lab(engine, lab_name)
+
+
+def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorded:
+    chosen = next(s for s in (seed, scenario.seed, random.SystemRandom().randrange(2**31))
+                  if s is not None)  # fmt: skip
+    out = console()
+    render_world(world(lab), out)
+    out.print()
+    return run_scenario(scenario, lab, default_directory(scenario, root), chosen,
+                        Narrator(out, lab.plan.preferred).feed)  # fmt: skip
+
+
+def _conclude(recorded: Recorded, json_file: Path | None) -> int:
+    found = report_json(recorded.history)
+    text = json.dumps(found, indent=2)
+    (recorded.directory / "report.json").write_text(text)
+    if json_file:
+        json_file.write_text(text)
+    out = console()
+    out.print()
+    render_report(recorded.history, out, where=str(recorded.directory))
+    return int(found["exit_code"])

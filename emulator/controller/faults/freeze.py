@@ -1,0 +1,33 @@
+"""Freeze: the engine pauses the hosts. The kernel still completes handshakes from the backlog and
+ACKs data; nothing answers. L4 checks stay green."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from emulator.controller.faults.base import held_by_others
+from emulator.controller.faults.crash import kill_daemons
+from emulator.controller.lab import Lab
+from emulator.wan.base import FaultRecord
+
+
+class Freeze:
+    """A host that lost power meanwhile cannot be paused; the fault then waits for its boot."""
+
+    kind: ClassVar[str] = "freeze"
+
+    def inject(self, lab: Lab, fault: FaultRecord) -> int:
+        began = lab.wan.now_ns()
+        dark = held_by_others(lab, fault, ["power"])
+        lab.each([host for host in fault.hosts if host not in dark], lab.engine.pause)
+        return began
+
+    def heal(self, lab: Lab, fault: FaultRecord) -> int:
+        held = held_by_others(lab, fault, ["freeze", "power"])
+        back = [host for host in fault.hosts if host not in held]
+        lab.each(back, lab.engine.resume)
+        healed = lab.wan.now_ns()
+        crashed = held_by_others(lab, fault, ["crash"])
+        kill_daemons(lab, [host for host in back if host in crashed])
+        lab.run_daemons([host for host in back if host not in crashed])
+        return healed

@@ -1,0 +1,50 @@
+"""Follow a running lab: one fault until everyone has recovered or given up, or for ever."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from emulator.analysis.recovery import settled
+from emulator.analysis.timeline import History
+from emulator.controller.header import make_header
+from emulator.controller.lab import Lab
+from emulator.controller.recorder import Recorder
+from emulator.wan.base import Event
+
+BEFORE_S = 3.0  # of traffic before the fault, so that the report can show what was normal
+GIVE_UP_S = 120.0
+
+
+def follow_fault(
+    lab: Lab, break_it: Callable[[], str], listen: Callable[[Event], None], command: str
+) -> History:
+    """Watch, break, watch until the fault's effect on every client is settled."""
+    history = History()
+    light = lab.plan.topology.light_traffic
+    rates = dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
+    history.feed(make_header(lab, 0, "", command, rates))
+
+    def take(event: Event) -> None:
+        history.feed(event)
+        listen(event)
+
+    since = int(lab.wan.stats()["seq"]) + 1
+    with Recorder(lab.wan, None, take, since) as recorder:
+        time.sleep(BEFORE_S)
+        fault = break_it()
+        deadline = time.monotonic() + GIVE_UP_S
+        while time.monotonic() < deadline:
+            time.sleep(0.5)
+            recorder.check()
+            if settled(history, fault, lab.wan.now_ns()):
+                break
+    recorder.check()
+    return history
+
+
+def follow_for_ever(lab: Lab, listen: Callable[[Event], None]) -> None:
+    """Hand on every event until interrupted."""
+    for event in lab.wan.events():
+        if event is not None:
+            listen(event)

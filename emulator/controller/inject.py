@@ -1,0 +1,148 @@
+"""Break and mend, by target: the journal first, then the fault, and every instant marked.
+
+`inject` of an active fault and `heal` of a healthy target change nothing. Both hold the lab's
+lock, so two netemu processes do not harm each other.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from emulator.controller.faults import FAULTS
+from emulator.controller.lab import Lab
+from emulator.errors import UsageError
+from emulator.events import Fault
+from emulator.wan.base import FaultRecord
+
+SITE_FAULTS = ("drain", "partition", "brownout")  # these speak of sites, not of single hosts
+
+
+def inject(
+    lab: Lab,
+    target: Sequence[str],
+    how: str,
+    peers: Sequence[str] = (),
+    settings: Mapping[str, float] | None = None,
+) -> FaultRecord:
+    """Break `target`. Returns the fault's record, of an earlier call if it is active already.
+
+    Raises UsageError for an unknown target or a fault that does not fit it.
+    """
+    wanted = resolve(lab, target, how, peers, settings or {})
+    with locked(lab, f"kill {' '.join(target)}"):
+        for active in lab.wan.journal():
+            if (active.kind, active.target, active.peers) == (how, wanted.target, wanted.peers):
+                return active
+        lab.wan.record(wanted)
+        try:
+            began = FAULTS[how].inject(lab, wanted)
+        except BaseException as error:
+            lab.wan.mark(_mark(wanted, "failed", lab.wan.now_ns(), str(error)))
+            heal_one(lab, wanted)
+            raise
+        lab.wan.mark(_mark(wanted, "inject_began", began))
+        lab.wan.mark(_mark(wanted, "inject_ended", lab.wan.now_ns()))
+    return wanted
+
+
+def heal(lab: Lab, target: Sequence[str]) -> tuple[FaultRecord, ...]:
+    """Undo every active fault on exactly this target, newest first; what was undone."""
+    names = tuple(sorted(target))
+    for name in names:
+        sites_and_hosts(lab, name)
+    with locked(lab, f"heal {' '.join(target)}"):
+        active = [f for f in lab.wan.journal() if names in (f.target, f.peers)]
+        for fault in reversed(active):
+            heal_one(lab, fault)
+    return tuple(active)
+
+
+def heal_everything(lab: Lab) -> tuple[FaultRecord, ...]:
+    """Undo every active fault, newest first."""
+    with locked(lab, "heal everything"):
+        active = lab.wan.journal()
+        for fault in reversed(active):
+            heal_one(lab, fault)
+    return active
+
+
+def heal_one(lab: Lab, fault: FaultRecord) -> None:
+    """Undo one fault; it leaves the journal only when that is done."""
+    lab.wan.mark(_mark(fault, "heal_began", lab.wan.now_ns()))
+    healed = FAULTS[fault.kind].heal(lab, fault)
+    lab.wan.mark(_mark(fault, "healed", healed))
+    lab.wan.forget(fault.id)
+    lab.wan.mark(_mark(fault, "heal_ended", lab.wan.now_ns()))
+
+
+def resolve(
+    lab: Lab, target: Sequence[str], how: str, peers: Sequence[str], settings: Mapping[str, float]
+) -> FaultRecord:
+    """The names a user gave, as sites and hosts."""
+    if how not in FAULTS:
+        raise UsageError(f"there is no fault {how!r}; there are {', '.join(FAULTS)}")
+    sites: list[str] = []
+    hosts: list[str] = []
+    for name in target:
+        found_sites, found_hosts = sites_and_hosts(lab, name)
+        if how in SITE_FAULTS and not found_sites:
+            raise UsageError(f"{how} is for a whole site, and {name} is one host of a site")
+        sites += found_sites
+        hosts += found_hosts
+    for name in peers:
+        if not sites_and_hosts(lab, name)[0]:
+            raise UsageError(f"a partition is between sites, and {name} is a host")
+    kinds = {site.kind for site in lab.plan.sites if site.name in sites}
+    if how == "drain" and kinds != {"region"}:
+        raise UsageError("drain is for regions: only they have a balancer to drain")
+    names = tuple(sorted(target))
+    return FaultRecord(
+        id=f"{how}:{'+'.join(names)}#{lab.wan.stats()['seq']}",
+        kind=how,
+        target=names,
+        sites=tuple(sites),
+        hosts=() if how in {"partition", "brownout"} else tuple(hosts),
+        peers=tuple(sorted(peers)),
+        settings=settings,
+    )
+
+
+def sites_and_hosts(lab: Lab, name: str) -> tuple[list[str], list[str]]:
+    """What a target covers. A city's load generator survives its city, to report."""
+    for site in lab.plan.sites:
+        if site.name == name:
+            return [name], [site.hosts[0]] if site.kind == "client" else list(site.hosts)
+    known = [host.name for host in lab.plan.hosts]
+    if name in known:
+        return [], [name]
+    everything = [site.name for site in lab.plan.sites] + known
+    near = difflib.get_close_matches(name, everything, n=1, cutoff=0.4)
+    advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(everything)}"
+    raise UsageError(f"{name} is no site or host of lab {lab.name}; {advice}")
+
+
+@contextmanager
+def locked(lab: Lab, what: str) -> Iterator[None]:
+    """The lab's one lock, for a command that changes something."""
+    lab.wan.lock(f"{what} (pid {os.getpid()})")
+    try:
+        yield
+    finally:
+        lab.wan.unlock()
+
+
+def _mark(fault: FaultRecord, phase: str, t: int, detail: str = "") -> dict[str, object]:
+    return Fault(
+        t=t,
+        id=fault.id,
+        how=fault.kind,
+        phase=phase,
+        target=list(fault.target),
+        sites=list(fault.sites),
+        hosts=list(fault.hosts),
+        peers=list(fault.peers),
+        detail=detail,
+    ).to_json()

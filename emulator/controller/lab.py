@@ -1,0 +1,194 @@
+"""A lab from nothing to ready and back to nothing, and how to attach to one that runs.
+
+State lives in the lab: containers by label in the engine, everything else in the WAN's keeper.
+A `Lab` here is three references and forgets nothing of importance when its process dies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from emulator.controller.ready import wait_until_ready
+from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
+from emulator.errors import NetemuError, UsageError
+from emulator.plan import make_plan
+from emulator.plan.model import HostSpec, Plan
+from emulator.plan.wiring import host_wiring, wan_setup
+from emulator.topology.parse import parse_topology
+from emulator.wan.base import Wan
+
+WAN = "wan"
+WAN_CPU_SHARES = 262144  # all the weight there is: wake-ups of the wire within 2.5 ms at p99
+WAN_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "NET_RAW")
+POOL = 6  # containers started side by side; more is not faster on 2 cores
+
+Connect = Callable[[Engine, str], Wan]
+Progress = Callable[[str, float | None], None]  # what is being done, how far it is (0 to 1)
+
+
+@dataclass(slots=True)
+class Lab:
+    """A running lab: what was planned, the engine it runs on, its WAN."""
+
+    plan: Plan
+    engine: Engine
+    wan: Wan
+    measured_ns: dict[tuple[str, str], int] = field(default_factory=dict)  # one-way, by path
+
+    @property
+    def name(self) -> str:
+        return self.plan.lab
+
+    def spec(self, host: str) -> HostSpec:
+        return next(spec for spec in self.plan.hosts if spec.name == host)
+
+    def boot(self, hosts: Sequence[str]) -> None:
+        """Start these hosts' containers and join them to the network; no daemon runs yet."""
+        with ThreadPoolExecutor(POOL) as pool:
+            handles = list(pool.map(lambda host: self.engine.start(self.name, host), hosts))
+        self.wan.wire([(host_wiring(self.plan, self.spec(h.host)), h.pid) for h in handles])
+        self._ask_all("configure", {host: configuration(self.spec(host)) for host in hosts})
+
+    def run_daemons(self, hosts: Iterable[str]) -> None:
+        """Start every daemon of these hosts that does not run."""
+        self._ask_all("start", {host: {} for host in hosts})
+
+    def each(self, hosts: Iterable[str], act: Callable[[str, str], None]) -> None:
+        """Do one engine verb on many hosts, side by side."""
+        with ThreadPoolExecutor(POOL) as pool:
+            for _ in pool.map(lambda host: act(self.name, host), list(hosts)):
+                pass
+
+    def _ask_all(self, op: str, arguments: Mapping[str, dict[str, object]]) -> None:
+        answers = self.wan.hosts({host: (op, args) for host, args in arguments.items()}, 15.0)
+        bad = {host: str(a.get("error", "silent")) for host, a in answers.items()
+               if "error" in a or a.get("silent")}  # fmt: skip
+        if bad:
+            host, why = next(iter(bad.items()))
+            raise NetemuError(f"{op} failed on {len(bad)} host(s), first on {host}: {why}")
+
+
+def configuration(spec: HostSpec) -> dict[str, object]:
+    """What a host's init is told of its files and daemons."""
+    return {
+        "files": dict(spec.files),
+        "daemons": [
+            {"name": d.name, "argv": list(d.argv), "waits_for": d.waits_for} for d in spec.daemons
+        ],
+        "environment": {"NETEMU_HOST": spec.name, "NETEMU_SITE": spec.site},
+    }
+
+
+def bring_up(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Progress) -> Lab:
+    """Make every container of the plan and wait until the world is ready.
+
+    Whatever interrupts it, what was made is removed again before the error goes on.
+    """
+    try:
+        progress("containers", 0.0)
+        lab = _make(plan, engine, connect, image, progress)
+        progress("readiness", 0.8)
+        lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
+    except BaseException:
+        remove_lab(engine, plan.lab)
+        raise
+    progress("ready", 1.0)
+    return lab
+
+
+def _make(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Progress) -> Lab:
+    specs = [wan_spec(plan, image), *(host_spec(plan, host, image) for host in plan.hosts)]
+
+    def make(spec: ContainerSpec) -> ContainerHandle:
+        engine.create(spec)
+        return engine.start(spec.lab, spec.host)
+
+    with ThreadPoolExecutor(POOL) as pool:
+        made = [pool.submit(make, spec) for spec in specs]
+        made[0].result()
+        wan = connect(engine, plan.lab)
+        wan.setup(wan_setup(plan))
+        for done, future in enumerate(made, start=1):
+            future.result()
+            progress("containers", 0.6 * done / len(made))
+    lab = Lab(plan, engine, wan)
+    progress("links", 0.6)
+    hosts = [host.name for host in plan.hosts]
+    lab.boot(hosts)
+    progress("daemons", 0.7)
+    lab.run_daemons(hosts)
+    return lab
+
+
+def attach(name: str, engine: Engine, connect: Connect) -> Lab:
+    """Join a lab that runs. Raises UsageError when there is none or when another version of
+    netemu made it."""
+    containers = engine.containers(name)
+    wan_container = next((c for c in containers if c.host == WAN), None)
+    if wan_container is None:
+        raise UsageError(f"no lab {name!r} runs here; `netemu status` lists the labs there are")
+    if wan_container.state is not ContainerState.RUNNING:
+        raise NetemuError(
+            f"the WAN of lab {name!r} is {wan_container.state}; remove the lab: netemu down {name}"
+        )
+    wan = connect(engine, name)
+    told = wan.plan()
+    if not told:
+        wan.close()
+        raise NetemuError(f"lab {name!r} was never finished; remove it: netemu down {name}")
+    plan = make_plan(parse_topology(told["topology"], f"lab {name}"), name)
+    if plan.digest != told["digest"]:
+        wan.close()
+        raise NetemuError(
+            f"lab {name!r} was made by another version of netemu; make it anew: "
+            f"netemu down {name}, then netemu up"
+        )
+    return Lab(plan, engine, wan)
+
+
+def remove_lab(engine: Engine, name: str) -> int:
+    """Remove everything labelled as this lab's, until a second look finds nothing: an engine may
+    still be finishing a call of a process that was killed. Returns how many containers went."""
+    removed = 0
+    while containers := engine.containers(name):
+        engine.remove(containers)
+        removed += len(containers)
+    return removed
+
+
+def lab_names(engine: Engine) -> tuple[str, ...]:
+    """Every lab that has a container here."""
+    return tuple(sorted({container.lab for container in engine.containers()}))
+
+
+def wan_spec(plan: Plan, image: str) -> ContainerSpec:
+    """The one container that all links end in. Not privileged: some machines refuse that."""
+    return ContainerSpec(
+        lab=plan.lab,
+        host=WAN,
+        name=f"{plan.lab}-wan",
+        image=image,
+        command=("python3", "-s", "-m", "emulator.node.wan.keeper"),
+        sysctls={"net.ipv6.conf.all.disable_ipv6": "1"},
+        cap_drop=("ALL",),
+        cap_add=WAN_CAPABILITIES,
+        cpu_shares=WAN_CPU_SHARES,
+        pid_host=True,
+        labels={"netemu.digest": plan.digest},
+    )
+
+
+def host_spec(plan: Plan, host: HostSpec, image: str) -> ContainerSpec:
+    """A host's container: our init, the plan's kernel settings, nothing else."""
+    return ContainerSpec(
+        lab=plan.lab,
+        host=host.name,
+        name=host.container,
+        image=image,
+        command=("python3", "-s", "-m", "emulator.node.init"),
+        sysctls=host.sysctls,
+        cap_add=host.cap_add,
+        cpu_shares=host.cpu_shares,
+    )

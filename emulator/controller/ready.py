@@ -1,0 +1,149 @@
+"""When is the world ready? When every promise that can be checked was seen kept:
+
+each path's one-way delay as set, in both directions; DNS answering over each resolver with the
+health checks decided; every balancer's servers UP. What is missing is named.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from emulator.clock import NS_PER_MS
+from emulator.errors import NotReady
+from emulator.plan.model import Plan, SiteSpec
+from emulator.wan.base import Wan
+
+DELAY_TOLERANCE_NS = NS_PER_MS // 2  # the design's promise: within 0.5 ms
+PROBES = 5
+PROBING_S = 3.0
+SERVICES_S = 20.0
+POLL_S = 0.05
+Delays = dict[tuple[str, str], int]
+
+
+def wait_until_ready(plan: Plan, wan: Wan) -> Delays:
+    """Returns the measured one-way delays by path (ns). Raises NotReady naming what is missing."""
+    measured = wait_until_paths_fit(plan, wan)
+    wait_until_services_answer(plan, wan)
+    return measured
+
+
+def wait_until_paths_fit(plan: Plan, wan: Wan) -> Delays:
+    """Probe every ordered pair until each minimum is within 0.5 ms of what was set."""
+    routers = {site.name: site for site in plan.sites}
+    listeners = {site.hosts[0]: ("probe_listen", {}) for site in plan.sites}
+    wan.hosts(listeners)
+    measured: Delays = {}
+    deadline = time.monotonic() + PROBING_S
+    while True:
+        wrong = misfits(plan, measured)
+        if not wrong:
+            return measured
+        if time.monotonic() > deadline and measured:
+            raise NotReady("these paths are not as they were set: " + "; ".join(wrong))
+        _probe(routers, {path.split("->")[0] for path in wrong}, wan)
+        _collect(plan, wan, measured)
+
+
+def _probe(routers: Mapping[str, SiteSpec], sources: set[str], wan: Wan) -> None:
+    wan.hosts(
+        {
+            routers[source].hosts[0]: (
+                "probe_send",
+                {
+                    "targets": [s.wan_address for s in routers.values() if s.name != source],
+                    "count": PROBES,
+                },
+            )
+            for source in sources
+        }
+    )
+
+
+def _collect(plan: Plan, wan: Wan, measured: Delays) -> None:
+    longest = max(path.impairment.delay_ns + path.impairment.jitter_ns for path in plan.paths)
+    time.sleep(longest / 1e9 + POLL_S)
+    by_address = {site.wan_address: site.name for site in plan.sites}
+    answers = wan.hosts({site.hosts[0]: ("probe_report", {}) for site in plan.sites})
+    for site in plan.sites:
+        for address, minimum in answers[site.hosts[0]].get("minimum_ns", {}).items():
+            path = (by_address[address], site.name)
+            measured[path] = min(minimum, measured.get(path, minimum))
+
+
+def misfits(plan: Plan, measured: Mapping[tuple[str, str], int]) -> list[str]:
+    """The paths whose measured minimum is not what was set, in words: `a->b set 4.5 ms ...`.
+
+    Jitter may shorten a delay, so the least that a path may show is its delay less its jitter.
+    """
+    wrong = []
+    for path in plan.paths:
+        least = path.impairment.delay_ns - path.impairment.jitter_ns
+        most = path.impairment.delay_ns + path.impairment.jitter_ns + DELAY_TOLERANCE_NS
+        seen = measured.get((path.source, path.target))
+        if seen is None or not least - DELAY_TOLERANCE_NS <= seen <= most:
+            shown = "no probe arrived" if seen is None else f"measured {seen / NS_PER_MS:.2f} ms"
+            wrong.append(
+                f"{path.source}->{path.target} set {path.impairment.delay_ns / NS_PER_MS:.2f} ms, "
+                f"{shown}"
+            )
+    return wrong
+
+
+def wait_until_services_answer(plan: Plan, wan: Wan) -> None:
+    """Wait for balancers, name servers and resolvers."""
+    deadline = time.monotonic() + SERVICES_S
+    while True:
+        missing = _missing_proxies(plan, wan) + _missing_generations(plan, wan)
+        if not missing:
+            missing = _missing_lookups(plan, wan)
+        if not missing:
+            return
+        if time.monotonic() > deadline:
+            raise NotReady(f"not ready after {SERVICES_S:.0f} s: " + "; ".join(missing))
+        time.sleep(POLL_S)
+
+
+def _missing_proxies(plan: Plan, wan: Wan) -> list[str]:
+    up = {e["server"] for e in wan.latest() if e["kind"] == "proxy" and e["state"] == "UP"}
+    return [
+        f"{region}'s balancer does not see {server} UP"
+        for service in plan.services
+        for region, servers in service.servers.items()
+        for server in servers
+        if server not in up
+    ]
+
+
+def _missing_generations(plan: Plan, wan: Wan) -> list[str]:
+    live = {
+        (e["server"], e["service"]): set(e["up"]) for e in wan.latest() if e["kind"] == "generation"
+    }
+    return [
+        f"{site.name} does not hold every region of {service.name} UP"
+        for site in plan.sites
+        if site.kind == "dns"
+        for service in plan.services
+        if live.get((site.name, service.name)) != set(service.addresses)
+    ]
+
+
+def _missing_lookups(plan: Plan, wan: Wan) -> list[str]:
+    """Ask every city's resolver once, through its client; who did not answer well."""
+    asked = wan.now_ns()
+    command = json.dumps({"op": "lookup"})
+    cities = [site.name for site in plan.sites if site.kind == "client"]
+    wan.hosts({f"{c}/client": ("send", {"daemon": "client", "line": command}) for c in cities})
+    deadline = time.monotonic() + 2.5
+    while time.monotonic() < deadline:
+        good = {
+            e["city"]
+            for e in wan.latest()
+            if e["kind"] == "lookup" and e["t"] >= asked and e["rcode"] == "NOERROR"
+        }
+        if good.issuperset(cities):
+            return []
+        time.sleep(POLL_S / 2)
+    return [f"{city}'s resolver does not answer" for city in cities if city not in good]

@@ -1,0 +1,108 @@
+"""What a lab is and how it does, as plain values for a table or for JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.controller.lab import Lab
+from emulator.engine.base import ContainerState
+
+LOOK_S = 1.0  # a host that does not answer in a second is shown as silent, never waited for
+
+
+def world(lab: Lab) -> dict[str, Any]:
+    """What `up` shows: sites, addresses, round-trip times, and where each city is sent."""
+    plan = lab.plan
+    one_way = {(p.source, p.target): p for p in plan.paths}
+    names = [site.name for site in plan.sites]
+    pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
+    return {
+        "lab": lab.name,
+        "containers": len(plan.hosts) + 1,
+        "regions": [s.name for s in plan.sites if s.kind == "region"],
+        "cities": [s.name for s in plan.sites if s.kind == "client"],
+        "name_servers": [s.name for s in plan.sites if s.kind == "dns"],
+        "hosts": [
+            {"host": h.name, "role": h.role, "addresses": _addresses(lab, h.name)}
+            for h in plan.hosts
+        ],
+        "services": [
+            {"name": s.fqdn, "port": s.port, "balance": s.balance, "addresses": dict(s.addresses)}
+            for s in plan.services
+        ],
+        "paths": [
+            {
+                "pair": f"{a}..{b}",
+                "rtt_set_ms": _pair_ms(
+                    a, b, {k: p.impairment.delay_ns for k, p in one_way.items()}
+                ),
+                "rtt_measured_ms": _pair_ms(a, b, lab.measured_ns),
+                "because": one_way[a, b].because,
+            }
+            for a, b in pairs
+        ],
+        "sent_to": {
+            city: {
+                "region": regions[0],
+                "rtt_ms": {
+                    r: _pair_ms(city, r, {k: p.impairment.delay_ns for k, p in one_way.items()})
+                    for r in regions
+                },
+            }
+            for city, regions in plan.preferred.items()
+        },
+        "light_traffic": plan.topology.light_traffic,
+    }
+
+
+def _pair_ms(a: str, b: str, one_way_ns: dict[tuple[str, str], int]) -> float | None:
+    there, back = one_way_ns.get((a, b)), one_way_ns.get((b, a))
+    return None if there is None or back is None else round((there + back) / 1e6, 3)
+
+
+def _addresses(lab: Lab, host: str) -> list[str]:
+    spec = lab.spec(host)
+    on_links = [address for i in spec.interfaces for address in i.addresses]
+    return [address.split("/")[0] for address in (*spec.loopback, *on_links)]
+
+
+def lab_status(lab: Lab) -> dict[str, Any]:
+    """Containers, daemons, active faults, what balancers and name servers think, the wire."""
+    states = {c.host: c.state for c in lab.engine.containers(lab.name)}
+    awake = [h.name for h in lab.plan.hosts if states.get(h.name) is ContainerState.RUNNING]
+    answers = lab.wan.hosts({host: ("status", {}) for host in awake}, LOOK_S)
+    stats = lab.wan.stats()
+    latest = lab.wan.latest()
+    return {
+        "lab": lab.name,
+        "hosts": [
+            {
+                "host": h.name,
+                "role": h.role,
+                "container": str(states.get(h.name, "missing")),
+                "daemons": _daemons(answers.get(h.name)),
+            }
+            for h in lab.plan.hosts
+        ],
+        "faults": [
+            {"id": f.id, "kind": f.kind, "target": list(f.target), "peers": list(f.peers)}
+            for f in lab.wan.journal()
+        ],
+        "balancers": _last(latest, "proxy", ("region", "service", "server", "state", "reason")),
+        "routing": _last(latest, "generation", ("server", "service", "number", "up", "down")),
+        "traffic": _last(latest, "schedule", ("city", "started", "late", "in_flight")),
+        "wire": stats.get("wire", {}),
+        "paths": stats.get("paths", {}),
+    }
+
+
+def _daemons(answer: dict[str, Any] | None) -> dict[str, str]:
+    if answer is None:
+        return {}
+    if answer.get("silent") or "error" in answer:
+        return {"init": str(answer.get("error", "silent"))}
+    return dict(answer.get("daemons", {}))
+
+
+def _last(events: tuple[dict[str, Any], ...], kind: str, keys: tuple[str, ...]) -> list[Any]:
+    return [{k: e.get(k) for k in keys} for e in events if e["kind"] == kind]

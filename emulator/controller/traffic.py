@@ -1,0 +1,70 @@
+"""The clients' load, and a clean slate before a run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+
+from emulator.controller.lab import Lab
+from emulator.errors import NetemuError, NotReady
+
+SETTLING_S = 12.0  # longest a request may take with the default timeouts (8 s), and room
+
+
+def cities(lab: Lab) -> list[str]:
+    """Every city of the lab."""
+    return [site.name for site in lab.plan.sites if site.kind == "client"]
+
+
+def start_traffic(lab: Lab, rates: Mapping[str, float]) -> None:
+    """Set requests a second by client kind, in every city."""
+    _tell_clients(lab, {"op": "traffic", "rates": dict(rates)})
+
+
+def stop_traffic(lab: Lab) -> None:
+    """No new requests; those in flight end by themselves."""
+    _tell_clients(lab, {"op": "stop"})
+
+
+def wait_until_idle(lab: Lab) -> None:
+    """Wait until no client has a request in flight. Raises NotReady when they do not end."""
+    began = lab.wan.now_ns()
+    deadline = time.monotonic() + SETTLING_S
+    busy = cities(lab)
+    while busy:
+        if time.monotonic() > deadline:
+            raise NotReady(f"the clients of {', '.join(busy)} still have requests in flight")
+        time.sleep(0.1)
+        idle = {
+            e["city"]
+            for e in lab.wan.latest()
+            if e["kind"] == "schedule" and e["t"] > began and not e["in_flight"]
+        }
+        busy = [city for city in cities(lab) if city not in idle]
+
+
+def flush_caches(lab: Lab) -> None:
+    """Empty every resolver's caches and every client's TCP metrics: runs begin alike."""
+    control = ["unbound-control", "-c", "/etc/netemu/unbound.conf"]
+    zone = lab.plan.topology.zone
+    commands = {
+        **{f"{city}/access": [*control, "flush_zone", zone] for city in cities(lab)},
+        **{f"{city}/client": ["ip", "tcp_metrics", "flush", "all"] for city in cities(lab)},
+    }
+    infra = {f"{city}/access": [*control, "flush_infra", "all"] for city in cities(lab)}
+    for batch in (commands, infra):
+        answers = lab.wan.hosts({h: ("run", {"argv": argv}) for h, argv in batch.items()})
+        for host, answer in answers.items():
+            if answer.get("rc") != 0:
+                raise NetemuError(f"flushing the caches of {host} failed: {answer}")
+
+
+def _tell_clients(lab: Lab, command: dict[str, object]) -> None:
+    line = json.dumps(command)
+    answers = lab.wan.hosts(
+        {f"{city}/client": ("send", {"daemon": "client", "line": line}) for city in cities(lab)}
+    )
+    deaf = [host for host, a in answers.items() if "error" in a or a.get("silent")]
+    if deaf:
+        raise NetemuError(f"these clients could not be told about traffic: {', '.join(deaf)}")

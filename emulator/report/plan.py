@@ -1,0 +1,40 @@
+"""`netemu plan`: what a file would become."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from emulator.plan.bounds import bounds
+from emulator.plan.model import Plan
+from emulator.report.status import columns_table
+from emulator.units import show_duration
+
+
+def render_plan(plan: Plan, console: Console) -> None:
+    """Hosts with addresses and daemons, delays with reasons, predicted recovery."""
+    console.print(f"[bold]{plan.lab}[/]: {len(plan.hosts) + 1} containers, plan {plan.digest[:12]}")
+    hosts = columns_table("  host", "role", "addresses", "daemons")
+    for host in plan.hosts:
+        on_links = [a for i in host.interfaces for a in i.addresses]
+        addresses = " ".join(a.split("/")[0] for a in (*host.loopback, *on_links))
+        hosts.add_row(
+            f"  {host.name}", host.role, addresses, ", ".join(d.name for d in host.daemons)
+        )
+    console.print(hosts)
+    paths = columns_table("  path", ">one way", "because")
+    for path in plan.paths:
+        delay = show_duration(path.impairment.delay_ns / 1e9)
+        paths.add_row(f"  {path.source}->{path.target}", delay, path.because)
+    console.print(paths)
+    console.print("predicted worst recovery when a region loses power:")
+    predicted = columns_table("  region", "city", "kind", ">bound", "because")
+    for region in plan.topology.regions:
+        for bound in bounds(plan, "power", region.name):
+            predicted.add_row(
+                f"  {region.name}",
+                bound.city,
+                bound.client,
+                f"{bound.total_s:.1f} s",
+                bound.because,
+            )
+    console.print(predicted)
