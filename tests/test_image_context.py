@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from pathlib import Path
 
@@ -92,3 +93,24 @@ def test_stages_count_packages() -> None:
     assert list(image._stages(log)) == [("node image: step 5 of 8, RUN apt-get", None)]
     log += ["0 upgraded, 2 newly installed\n", "Unpacking a\n", "Unpacking b\n", "Setting up a\n"]
     assert list(image._stages(log)) == [("node image: installing packages", 0.75)]
+
+
+def imported(content: bytes) -> set[str]:
+    """The modules of ours that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "emulator"}
+
+
+def test_whatever_runs_inside_finds_its_imports_there() -> None:
+    """No program of a host imports a module of ours that is not in the image."""
+    content = image.context()
+    modules = {name.removesuffix(".py").replace("/", ".") for name in content}
+    modules |= {name.removesuffix(".__init__") for name in modules}
+    code = {name: text for name, text in content.items() if name.endswith(".py")}
+    missing = {f"{name}: {m}" for name, text in code.items() for m in imported(text) - modules}
+    assert missing == set()
