@@ -1,0 +1,193 @@
+"""What the analysis found, as frozen values. Instants are ns of the lab's clock, spans seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Literal
+
+from emulator.analysis.timeline import Client, FaultLife
+from emulator.clock import NS_PER_S
+
+State = Literal["unaffected", "recovered", "not_recovered", "inconclusive"]
+Fate = Literal["reset", "closed by peer", "silent", "closed by us", "survived"]
+PARTS = ("detection_s", "publish_s", "cache_s", "client_s", "connect_s", "resume_s")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerView:
+    """When one name server stopped naming a region."""
+
+    server: str
+    down: int | None  # marked it DOWN
+    live: int | None  # its routing without it was live
+    checks: int = 0  # failed checks up to `down`
+    old_answer: int | None = None  # last answer that still named it, after another's new answer
+
+
+@dataclass(frozen=True, slots=True)
+class Milestones:
+    """m1 to m5 of the design on one client's own path; None: does not apply."""
+
+    down: int | None = None
+    live: int | None = None
+    answer: int | None = None
+    lookup: int | None = None
+    connected: int | None = None
+    server: str = ""  # the name server that `down`, `live` and `answer` speak of
+    checks: int = 0  # its failed checks up to `down`
+    held: Held | None = None
+    others: tuple[ServerView, ...] = ()  # name servers that disagreed with it
+
+    def instants(self) -> tuple[int | None, ...]:
+        return (self.down, self.live, self.answer, self.lookup, self.connected)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The last old answer that a resolver was given before the new one."""
+
+    since: int
+    ttl: int
+    until: int
+
+    @property
+    def held_s(self) -> float:
+        return (self.until - self.since) / NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """How requests ended that failed, and how many ended so."""
+
+    outcome: str  # error, timeout
+    detail: str
+    closed_by: str
+    sender: str  # site whose RST or FIN was seen on the wire for it; "" : none
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reversion:
+    """Where a client ended up after its preferred region was healed."""
+
+    seconds: float | None  # back after so long; None: it stays where it is
+    region: str  # that serves it now
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one fault did to one client kind of one city."""
+
+    client: Client
+    state: State
+    reason: str
+    began: int  # m0
+    recovered: int | None  # m6, of the last recovery
+    milestones: Milestones
+    relapses: int
+    with_heal: bool  # it recovered only once the fault was healed
+    outage_s: float
+    requests: int  # started between the fault and the end of its episode
+    unknown: int
+    requests_lost: int
+    lost_after_heal: int
+    losses: tuple[Loss, ...]
+    fates: Mapping[str, int]  # connections open at the fault, by Fate
+    reset: int  # connections ended by an RST
+    from_region: str
+    to_region: str
+    baseline: float | None  # availability before the fault; None: no request
+    reversion: Reversion | None
+    bound_s: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def recovery_s(self) -> float | None:
+        """From the fault to the start of the window that proves recovery."""
+        return None if self.recovered is None else (self.recovered - self.began) / NS_PER_S
+
+    def borders(self) -> tuple[int, ...]:
+        """m0, m1 .. m6, each clipped to [the one before, recovery]. Empty without a recovery."""
+        if self.recovered is None:
+            return ()
+        borders = [self.began]
+        for instant in self.milestones.instants():
+            reached = borders[-1] if instant is None else instant
+            borders.append(min(max(reached, borders[-1]), self.recovered))
+        return (*borders, self.recovered)
+
+    def parts(self) -> dict[str, float]:
+        """Seconds by part; they sum to `recovery_s`. Empty without a recovery."""
+        spans = ((end - start) / NS_PER_S for start, end in pairwise(self.borders()))
+        return dict(zip(PARTS, spans, strict=False))
+
+
+@dataclass(frozen=True, slots=True)
+class WireRecord:
+    """What the WAN saw of TCP between a fault and the end of its episode."""
+
+    resets: Mapping[str, int]  # RST by the site that sent them
+    fins: Mapping[str, int]  # FIN by the site that sent them
+    syns_again: int
+    data_again: int
+    target_resets: int  # RST and FIN of the target's sites, the sum
+    target_fins: int
+    target_synacks: int  # handshakes that the target's kernel still completed
+
+
+@dataclass(frozen=True, slots=True)
+class FaultMeasured:
+    """One fault with everything it did."""
+
+    life: FaultLife
+    ends: int  # healed, else the end of what is known
+    rows: tuple[Row, ...]
+    wire: WireRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Differences between two records of the same thing, in ms."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """The clients' record held against the wire's."""
+
+    syn: Spread
+    synack: Spread
+    unmatched_client: int  # handshakes that a client began and no SYN was seen for
+    unmatched_wire: int  # first SYNs of a city that no client tells of
+
+
+@dataclass(frozen=True, slots=True)
+class CitySchedule:
+    """How many of a city's requests started within 2 ms of their plan."""
+
+    city: str
+    requests: int
+    on_time: float  # share
+    on_time_in_fault: float | None
+    late_ms_max: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """All figures of one history."""
+
+    faults: tuple[FaultMeasured, ...]
+    schedule: tuple[CitySchedule, ...]
+    agreement: Agreement
+    availability: Mapping[Client, tuple[int, int]]  # ok, failed
+    inconclusive: tuple[str, ...] = field(default=())  # why nothing may be claimed from this run
+
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of all faults."""
+        return tuple(row for fault in self.faults for row in fault.rows)

@@ -1,0 +1,176 @@
+"""The way from a fault to a client's recovery: who noticed when, who told whom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+from emulator.analysis.measurements import Held, Milestones, ServerView
+from emulator.analysis.timeline import Client, History
+from emulator.clock import NS_PER_MS
+from emulator.events import Answer, Generation, Health
+
+# Name servers are said to disagree when they marked a region further apart than this.
+DISAGREE_NS = 100 * NS_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A client that was served by one region before a fault and by another after it."""
+
+    client: Client
+    began: int
+    recovered: int
+    from_region: str
+    to_region: str
+
+
+def milestones(history: History, move: Move) -> Milestones:
+    """m1 to m5 of a client that moved; none of them for one that did not.
+
+    m1 to m3 apply when DNS moved it: the city's resolver was given the old region before.
+    """
+    if not move.to_region or move.from_region == move.to_region:
+        return Milestones()
+    lookup = _first_lookup(history, move)
+    connected = _first_handshake(history, move)
+    answer = _new_answer(history, move)
+    if answer is None:
+        return Milestones(lookup=lookup, connected=connected)
+    service = service_of(history, answer.name)
+    view = server_view(history, answer.source, service, move)
+    if view.down is not None and view.down > answer.t:
+        view = ServerView(answer.source, None, None)
+    return Milestones(
+        down=view.down,
+        live=view.live,
+        answer=answer.t,
+        lookup=lookup,
+        connected=connected,
+        server=answer.source,
+        checks=view.checks,
+        held=_held(history, move, answer),
+        others=_disagreeing(history, move, answer, view),
+    )
+
+
+def service_of(history: History, name: str) -> str:
+    """The service that a DNS name stands for; empty when the header has none of it."""
+    asked = name.rstrip(".").lower()
+    for service in history.run.services if history.run else []:
+        if str(service.get("fqdn", "")).rstrip(".").lower() == asked:
+            return str(service["name"])
+    return ""
+
+
+def server_view(history: History, server: str, service: str, move: Move) -> ServerView:
+    """When a name server marked the old region DOWN and routed without it, after the fault."""
+
+    def ours(event: Health | Generation) -> bool:
+        known = not service or event.service == service
+        return event.server == server and known and event.t >= move.began
+
+    downs = [
+        h.t
+        for h in history.health
+        if ours(h) and h.region == move.from_region and h.state == "DOWN"
+    ]
+    down = min(downs, default=None)
+    if down is None:
+        return ServerView(server, None, None)
+    lives = [
+        g.t for g in history.generations if ours(g) and g.t >= down and move.from_region in g.down
+    ]
+    checks = sum(
+        not c.ok
+        and (c.server, c.region) == (server, move.from_region)
+        and (not service or c.service == service)
+        and move.began <= c.end <= down
+        for c in history.checks
+    )
+    return ServerView(server, down, min(lives, default=None), checks)
+
+
+def _named(history: History, answer: Answer) -> set[str]:
+    return {history.region_of(address) for address in answer.addresses} - {""}
+
+
+def _new_answer(history: History, move: Move) -> Answer | None:
+    """The first answer after the fault that names another region, if the ones before named it."""
+    answers = sorted(history.answers[move.client.city], key=lambda a: a.t)
+    before = [named for a in answers if a.t < move.began and (named := _named(history, a))]
+    if before and move.from_region not in before[-1]:
+        return None
+    for answer in answers:
+        named = _named(history, answer)
+        if answer.t >= move.began and named and move.from_region not in named:
+            return answer
+    return None
+
+
+def _held(history: History, move: Move, answer: Answer) -> Held | None:
+    old = [
+        a
+        for a in history.answers[move.client.city]
+        if a.t < answer.t and a.name == answer.name and move.from_region in _named(history, a)
+    ]
+    last = max(old, key=lambda a: a.t, default=None)
+    return Held(last.t, last.ttl, answer.t) if last else None
+
+
+def _disagreeing(
+    history: History, move: Move, answer: Answer, view: ServerView
+) -> tuple[ServerView, ...]:
+    """Other name servers that were later or earlier by more than 100 ms, or went on to give the
+    old answer."""
+    service = service_of(history, answer.name)
+    others = []
+    for server in sorted({h.server for h in history.health} - {answer.source}):
+        other = server_view(history, server, service, move)
+        old_answers = [
+            a.t
+            for a in history.answers[move.client.city]
+            if a.source == server
+            and answer.t < a.t <= move.recovered
+            and move.from_region in _named(history, a)
+        ]
+        old = max(old_answers, default=None)
+        apart = other.down is not None and view.down is not None
+        if old or (apart and abs((other.down or 0) - (view.down or 0)) > DISAGREE_NS):
+            others.append(ServerView(server, other.down, other.live, other.checks, old))
+    return tuple(others)
+
+
+def _first_lookup(history: History, move: Move) -> int | None:
+    """When this client was first told another region's address.
+
+    A stream says nothing of its lookup: the attempt that came to that address stands for it.
+    """
+    lookups = (
+        r.lookup
+        for r in history.requests[move.client]
+        if r.lookup is not None and _elsewhere(history, r.address, move)
+    )
+    connections = history.connections[move.client]
+    there = {c.conn for c in connections if _elsewhere(history, c.address, move)}
+    attempts = (c.t for c in connections if c.phase == "attempt" and c.conn in there)
+    return min((t for t in chain(lookups, attempts) if t >= move.began), default=None)
+
+
+def _first_handshake(history: History, move: Move) -> int | None:
+    handshakes = (
+        r.connected
+        for r in history.requests[move.client]
+        if r.connected is not None and _elsewhere(history, r.address, move)
+    )
+    opens = (
+        c.t
+        for c in history.connections[move.client]
+        if c.phase == "open" and _elsewhere(history, c.address, move)
+    )
+    return min((t for t in chain(handshakes, opens) if t >= move.began), default=None)
+
+
+def _elsewhere(history: History, address: str, move: Move) -> bool:
+    region = history.region_of(address)
+    return bool(region) and region != move.from_region

@@ -1,0 +1,114 @@
+"""The steps of a run worth a line each, in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emulator.analysis.measurements import FaultMeasured, Measurements, Row
+from emulator.analysis.timeline import History
+from emulator.analysis.words import KIND_NAMES, listed, plural
+from emulator.clock import NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something happened at this instant (ns)."""
+
+    t: int
+    text: str
+
+
+def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
+    """What somebody who watched would have said, oldest first."""
+    found = [_start(measured, history)] if history.requests else []
+    for fault in measured.faults:
+        life = fault.life
+        found.append(Moment(life.began, life.name))
+        found += _noticed(fault, history)
+        found += [moment for city in _cities(fault) for moment in _city(city)]
+        if life.healed is not None:
+            found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
+            found += _back(fault, life.healed)
+    return tuple(sorted(found, key=lambda moment: moment.t))
+
+
+def _start(measured: Measurements, history: History) -> Moment:
+    cities = {client.city for client in history.requests}
+    kinds = {client.kind for client in history.requests}
+    rates = history.run.rates if history.run else {}
+    rate = f", {sum(rates.values()):g} requests/s a city" if rates else ""
+    begun = (
+        f"traffic from {len(cities)} {'city' if len(cities) == 1 else 'cities'},"
+        f" {plural(len(kinds), 'kind')}{rate}"
+    )
+    first = measured.faults[0].rows if measured.faults else ()
+    steady = [row.baseline for row in first if row.baseline is not None]
+    if steady:
+        worst = min(steady)
+        holds = "steady state holds"
+        unsteady = f"NOT steady before the fault: {worst:.1%} answered in the worst row"
+        begun += f"; {holds if worst == 1 else unsteady}"
+    return Moment(history.origin_ns, begun)
+
+
+def _noticed(fault: FaultMeasured, history: History) -> list[Moment]:
+    """Each region that the name servers gave up, one line: the first server, then the others."""
+    until = fault.ends
+    downs: dict[str, dict[str, int]] = {}
+    for event in sorted(history.health, key=lambda h: h.t):
+        if event.state == "DOWN" and fault.life.began <= event.t <= until:
+            downs.setdefault(event.region, {}).setdefault(event.server, event.t)
+    found = []
+    for region, servers in downs.items():
+        (first, t), *others = servers.items()
+        checks = sum(
+            not c.ok and (c.server, c.region) == (first, region) and fault.life.began <= c.end <= t
+            for c in history.checks
+        )
+        after = f" after {plural(checks, 'failed check')}" if checks else ""
+        also = ", ".join(f"{name} at {history.seconds(at):.1f} s" for name, at in others)
+        found.append(
+            Moment(t, f"{first} marks {region} DOWN{after}" + (f" ({also})" if also else ""))
+        )
+    return found
+
+
+def _cities(fault: FaultMeasured) -> list[list[Row]]:
+    cities: dict[str, list[Row]] = {}
+    for row in fault.rows:
+        cities.setdefault(row.client.city, []).append(row)
+    return list(cities.values())
+
+
+def _city(rows: list[Row]) -> list[Moment]:
+    found = []
+    city = rows[0].client.city
+    answers = [(r.milestones.answer, r.to_region) for r in rows if r.milestones.answer]
+    if answers:
+        t, region = min((t, region) for t, region in answers if t is not None)
+        found.append(Moment(t, f"{city}'s resolver is given {region} for the first time"))
+    served = [(r.recovered, r.to_region) for r in rows if r.recovered is not None]
+    if served:
+        t, region = min(served)
+        by = f" by {region}" if region else ""
+        found.append(Moment(t, f"{city} served{by} again"))
+        t, _ = max(served)
+        if len(served) > 1 and all(r.state in ("recovered", "unaffected") for r in rows):
+            found.append(Moment(t, f"all of {city} has recovered"))
+    return found
+
+
+def _back(fault: FaultMeasured, healed: int) -> list[Moment]:
+    found = []
+    for rows in _cities(fault):
+        city = rows[0].client.city
+        kinds: dict[int, list[str]] = {}
+        regions: dict[int, str] = {}
+        for row in rows:
+            if row.reversion and row.reversion.seconds is not None:
+                t = healed + round(row.reversion.seconds * NS_PER_S)
+                regions[t] = row.reversion.region
+                kinds.setdefault(t, []).append(KIND_NAMES.get(row.client.kind, row.client.kind))
+        for t, names in kinds.items():
+            found.append(Moment(t, f"{city}: {listed(sorted(names))} back on {regions[t]}"))
+    return found

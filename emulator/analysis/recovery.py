@@ -1,0 +1,210 @@
+"""How long each client took to recover from each fault, in parts, and what it lost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from emulator.analysis.connections import fates, losses, reversion
+from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row
+from emulator.analysis.milestones import Move, milestones
+from emulator.analysis.timeline import Client, FaultLife, History
+from emulator.analysis.windows import (
+    WINDOW_NS,
+    Course,
+    Evidence,
+    evidence,
+    follow,
+    is_failed,
+    judge,
+)
+from emulator.analysis.wire import Senders, agreement, doubts, schedule_quality, wire_record
+from emulator.clock import NS_PER_S
+from emulator.events import Request
+
+# The region that serves a client is the one of most of this many answers: one stray does not count.
+_MAJORITY_OF = 10
+# A client that has not recovered after twice its bound (or this long, without one) has given up.
+_GIVE_UP_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """One fault seen from one client."""
+
+    history: History
+    life: FaultLife
+    client: Client
+    seen: Evidence
+    from_region: str
+    bound_s: float | None
+
+
+def measure(history: History) -> Measurements:
+    """Every figure that the history supports now; live and afterwards the same code."""
+    senders = Senders(history)
+    seen = {
+        client: evidence(
+            history.requests[client], history.last_ns, history.patience_ns(client.city)
+        )
+        for client in history.clients()
+    }
+    schedule = schedule_quality(history)
+    return Measurements(
+        faults=tuple(_fault(history, life, seen, senders) for life in history.injected()),
+        schedule=schedule,
+        agreement=agreement(history),
+        availability={client: _availability(e.requests) for client, e in seen.items()},
+        inconclusive=doubts(history, schedule),
+    )
+
+
+def settled(history: History, fault_id: str, now_ns: int) -> bool:
+    """True once nothing more is to be expected of a fault's clients: each has recovered, proved
+    unaffected, or had twice its bound. An unknown or failed fault is settled."""
+    life = history.faults.get(fault_id)
+    if life is None or life.failed:
+        return True
+    if life.inject_began is None or life.inject_ended is None:
+        return False
+    for client in history.clients():
+        seen = evidence(history.requests[client], history.last_ns, history.patience_ns(client.city))
+        scene = _scene(history, life, client, seen)
+        patience_ns = 2 * (scene.bound_s or _GIVE_UP_S / 2) * NS_PER_S
+        if now_ns >= life.began + patience_ns + history.patience_ns(client.city):
+            continue
+        state, _ = judge(_course(scene)[0], scene.bound_s)
+        followed = seen.end >= life.inject_ended + WINDOW_NS
+        if state not in ("recovered", "unaffected") or not followed:
+            return False
+    return True
+
+
+def _fault(
+    history: History, life: FaultLife, seen: dict[Client, Evidence], senders: Senders
+) -> FaultMeasured:
+    scenes = [_scene(history, life, client, known) for client, known in seen.items()]
+    rows = [_row(scene, senders) for scene in scenes if scene.seen.end >= life.began]
+    ends = life.healed if life.healed is not None else history.last_ns
+    return FaultMeasured(life, ends, tuple(rows), wire_record(history, life, ends))
+
+
+def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) -> _Scene:
+    before = [r for r in seen.requests if r.t < life.began and r.outcome == "ok"]
+    from_region = _majority(before[-_MAJORITY_OF:])
+    bound = None
+    if history.run and from_region in life.sites:
+        for entry in history.run.bounds.get(life.how, []):
+            if (entry["city"], entry["client"]) == (client.city, client.kind):
+                bound = float(entry["total_s"])
+    return _Scene(history, life, client, seen, from_region, bound)
+
+
+def _row(scene: _Scene, senders: Senders) -> Row:
+    history, life, client = scene.history, scene.life, scene.client
+    course, horizon, notes = _course(scene)
+    state, reason = judge(course, scene.bound_s)
+    window = course.window if state == "recovered" else None
+    to_region = _served_from(scene.seen, window)
+    path = Milestones()
+    if window is not None:
+        path = milestones(history, Move(client, life.began, window.t, scene.from_region, to_region))
+    until = min(t for t in (life.healed, horizon, history.last_ns + 1) if t is not None)
+    became, reset = fates(history, client, life.began, until)
+    return Row(
+        client=client,
+        state=state,
+        reason=reason,
+        began=life.began,
+        recovered=window.t if window else None,
+        milestones=path,
+        relapses=course.relapses,
+        with_heal=course.with_heal,
+        outage_s=(course.failed[-1].t - course.failed[0].t) / NS_PER_S if course.failed else 0.0,
+        requests=course.requests,
+        unknown=course.unknown,
+        requests_lost=len(course.failed),
+        lost_after_heal=len(course.failed_after_heal),
+        losses=losses(senders, client.city, course.failed),
+        fates=became,
+        reset=reset + _reset_requests(client, course.failed),
+        from_region=scene.from_region,
+        to_region=to_region,
+        baseline=_baseline(scene),
+        reversion=reversion(history, life, client, scene.seen, _next_fault(scene, life.healed)),
+        bound_s=scene.bound_s,
+        notes=notes,
+    )
+
+
+def _course(scene: _Scene) -> tuple[Course, int | None, tuple[str, ...]]:
+    """What the client went through, up to which instant, and a note when faults overlap.
+
+    Another fault ends the episode, unless the client was not through with this one by then.
+    """
+    life, seen = scene.life, scene.seen
+    for other in scene.history.injected():
+        if other.began - life.began < WINDOW_NS:
+            continue
+        course = follow(seen, life.began, life.healed, other.began)
+        if judge(course, scene.bound_s)[0] in ("recovered", "unaffected"):
+            return course, other.began, ()
+        if life.healed is None or other.began < life.healed:
+            continue
+        return course, other.began, ()
+    notes = tuple(
+        f"{other.name} began {(other.began - life.began) / NS_PER_S:.1f} s after it;"
+        " what failed from then on may be its doing"
+        for other in scene.history.injected()
+        if other is not life and other.began >= life.began
+    )
+    return follow(seen, life.began, life.healed, None), None, notes
+
+
+def _next_fault(scene: _Scene, after: int | None) -> int | None:
+    later = (o.began for o in scene.history.injected() if after is not None and o.began > after)
+    return min(later, default=None)
+
+
+def _baseline(scene: _Scene) -> float | None:
+    """Availability from the step before the fault to the fault; requests in flight left out."""
+    steps = [
+        t
+        for other in scene.history.injected()
+        if other is not scene.life
+        for t in (other.inject_began, other.healed)
+        if t is not None and t < scene.life.began
+    ]
+    start = max(steps, default=0)
+    ok, failed = _availability(
+        [
+            r
+            for r in scene.seen.requests
+            if start <= r.t < scene.life.began
+            and not (is_failed(r) and (r.end or r.t) >= scene.life.began)
+        ]
+    )
+    return ok / (ok + failed) if ok + failed else None
+
+
+def _availability(requests: Sequence[Request]) -> tuple[int, int]:
+    return sum(r.outcome == "ok" for r in requests), sum(map(is_failed, requests))
+
+
+def _served_from(seen: Evidence, window: Request | None) -> str:
+    """The region that served most of a window's first requests."""
+    if window is None:
+        return ""
+    served = [r for r in seen.requests if r.t >= window.t and r.outcome == "ok"]
+    return _majority(served[:_MAJORITY_OF])
+
+
+def _majority(requests: Sequence[Request]) -> str:
+    regions = Counter(r.region for r in requests if r.region)
+    return regions.most_common(1)[0][0] if regions else ""
+
+
+def _reset_requests(client: Client, failed: Sequence[Request]) -> int:
+    """Resets of clients whose every request is a connection; lasting ones tell of their own."""
+    return sum(r.closed_by == "peer-rst" for r in failed) if client.kind == "http" else 0

@@ -1,0 +1,65 @@
+"""The words of the reports: one name for one thing, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from emulator.analysis.measurements import Loss
+from emulator.analysis.timeline import Client
+
+KIND_NAMES = {
+    "http": "http, new connections",
+    "keepalive": "http, keep-alive",
+    "stream": "tcp stream",
+    "udp": "udp",
+}
+_ERRORS = {
+    "EOF": "closed by the peer without an answer (FIN)",
+    "ECONNRESET": "reset",
+    "ECONNREFUSED": "refused",
+    "EHOSTUNREACH": "host unreachable",
+    "wrong-region": "answered by another region than the one asked",
+    "stalled": "silence for 3 s on an open stream",
+    "unconnected": "due while not connected",
+    "NXDOMAIN": "no such name",
+    "SERVFAIL": "the resolver gave up (SERVFAIL)",
+}
+_TIMEOUTS = {
+    "lookup": "name not resolved in time",
+    "connect": "silence: no handshake in time",
+    "response": "silence: connected, but no answer in time",
+}
+
+
+def kind_name(kind: str) -> str:
+    """`http, new connections` for `http`."""
+    return KIND_NAMES.get(kind, kind)
+
+
+def client_name(client: Client) -> str:
+    """`new-york, http, keep-alive`."""
+    return f"{client.city}, {kind_name(client.kind)}"
+
+
+def loss_name(loss: Loss) -> str:
+    """What a failed request met: `reset by us-east`."""
+    if loss.outcome == "timeout":
+        return _TIMEOUTS.get(loss.detail, f"{loss.detail} timed out")
+    by = f" by {loss.sender}" if loss.sender else ""
+    if loss.detail.isdigit():
+        return f"HTTP status {loss.detail}"
+    if loss.closed_by == "peer-rst" and loss.detail in ("", "ECONNRESET", "EPIPE"):
+        return "reset (RST)" + (by or " by the peer")
+    return _ERRORS.get(loss.detail, loss.detail or "failed") + by
+
+
+def plural(count: int, thing: str) -> str:
+    """`1 check`, `3 checks`."""
+    return f"{count} {thing}" + ("" if count == 1 else "s")
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,154 @@
+"""The report of a run for programs.
+
+`report_json` returns, in seconds unless a name says otherwise; instants are seconds since the
+first planned request; null: does not apply or did not happen:
+
+    schema          1; a change that breaks readers makes it 2
+    run             lab, scenario, wall, seed, command, environment; null without a header
+    outcome         passed | failed | inconclusive: what the exit code says
+    inconclusive    why nothing may be claimed from the run; [] when all is well
+    faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, clients[]
+      wire          resets, fins (by sending site), target_resets, target_fins, target_synacks,
+                    syns_again, data_again
+      clients[]     city, client, state (unaffected | recovered | not_recovered | inconclusive),
+                    reason, recovery_s, parts (detection_s, publish_s, cache_s, client_s,
+                    connect_s, resume_s: they sum to recovery_s; null: does not apply and has
+                    length 0), milestones (m1 .. m6), name_server, disagreeing[], bound_s,
+                    with_heal, relapses, outage_s, requests, unknown, requests_lost,
+                    lost_after_heal, losses[] (outcome, detail, closed_by, sender, count),
+                    connections (what became of those open at the fault, counted), resets,
+                    from_region, to_region, baseline_availability, reversion (seconds | null,
+                    region), notes[]
+    objectives[]    text, figure, outcome, measured, reason
+    availability[]  city, client, ok, failed: over the whole run
+    schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
+    agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire
+    moments[]       at, text
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from emulator.analysis.explain import explain
+from emulator.analysis.measurements import PARTS, FaultMeasured, Measurements, Milestones, Row
+from emulator.analysis.moments import moments
+from emulator.analysis.timeline import History
+from emulator.analysis.verdict import Verdict, exit_code, objectives_of, verdicts
+from emulator.errors import Exit
+
+SCHEMA = 1
+_OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
+_RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
+
+
+def report_json(measured: Measurements, history: History) -> dict[str, Any]:
+    """The whole report as plain values; the module says what they mean."""
+    objectives = objectives_of(history.run.objectives) if history.run else ()
+    decided = verdicts(measured, objectives)
+    why = explain(measured, history)
+    return {
+        "schema": SCHEMA,
+        "run": {name: getattr(history.run, name) for name in _RUN} if history.run else None,
+        "outcome": _OUTCOMES[exit_code(measured, decided)],
+        "inconclusive": list(measured.inconclusive),
+        "faults": [
+            _fault(fault, paragraph, history)
+            for fault, paragraph in zip(measured.faults, why, strict=True)
+        ],
+        "objectives": [_objective(verdict) for verdict in decided],
+        "availability": [
+            {"city": city, "client": kind, "ok": ok, "failed": failed}
+            for (city, kind), (ok, failed) in measured.availability.items()
+        ],
+        "schedule": [asdict(city) for city in measured.schedule],
+        "agreement": asdict(measured.agreement),
+        "moments": [
+            {"at": history.seconds(moment.t), "text": moment.text}
+            for moment in moments(measured, history)
+        ],
+    }
+
+
+def _fault(fault: FaultMeasured, why: str, history: History) -> dict[str, Any]:
+    life = fault.life
+    return {
+        "id": life.id,
+        "how": life.how,
+        "target": list(life.target),
+        "began": history.seconds(life.began),
+        "ended": _at(life.inject_ended, history),
+        "healed": _at(life.healed, history),
+        "why": why,
+        "wire": asdict(fault.wire),
+        "clients": [_client(row, history) for row in fault.rows],
+    }
+
+
+def _client(row: Row, history: History) -> dict[str, Any]:
+    return {
+        "city": row.client.city,
+        "client": row.client.kind,
+        "state": row.state,
+        "reason": row.reason,
+        "recovery_s": row.recovery_s,
+        "parts": _parts(row),
+        "milestones": _milestones(row, history),
+        "name_server": row.milestones.server or None,
+        "disagreeing": _disagreeing(row.milestones, history),
+        "bound_s": row.bound_s,
+        "with_heal": row.with_heal,
+        "relapses": row.relapses,
+        "outage_s": row.outage_s,
+        "requests": row.requests,
+        "unknown": row.unknown,
+        "requests_lost": row.requests_lost,
+        "lost_after_heal": row.lost_after_heal,
+        "losses": [asdict(loss) for loss in row.losses],
+        "connections": dict(row.fates),
+        "resets": row.reset,
+        "from_region": row.from_region or None,
+        "to_region": row.to_region or None,
+        "baseline_availability": row.baseline,
+        "reversion": asdict(row.reversion) if row.reversion else None,
+        "notes": list(row.notes),
+    }
+
+
+def _parts(row: Row) -> dict[str, float | None] | None:
+    if row.recovered is None:
+        return None
+    applies = dict(zip(PARTS, [*row.milestones.instants(), row.recovered], strict=True))
+    return {name: span if applies[name] is not None else None for name, span in row.parts().items()}
+
+
+def _milestones(row: Row, history: History) -> dict[str, float | None]:
+    instants = (*row.milestones.instants(), row.recovered)
+    return {f"m{index}": _at(t, history) for index, t in enumerate(instants, 1)}
+
+
+def _disagreeing(path: Milestones, history: History) -> list[dict[str, Any]]:
+    return [
+        {
+            "server": other.server,
+            "down": _at(other.down, history),
+            "live": _at(other.live, history),
+            "old_answer": _at(other.old_answer, history),
+        }
+        for other in path.others
+    ]
+
+
+def _objective(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "text": verdict.objective.text,
+        "figure": verdict.objective.figure,
+        "outcome": verdict.outcome,
+        "measured": verdict.figure,
+        "reason": verdict.reason,
+    }
+
+
+def _at(t: int | None, history: History) -> float | None:
+    return None if t is None else history.seconds(t)

@@ -1,0 +1,261 @@
+"""The report of a run for people: what happened, how long it took, why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from emulator.analysis.explain import explain
+from emulator.analysis.measurements import FaultMeasured, Measurements, Row
+from emulator.analysis.moments import moments
+from emulator.analysis.timeline import History
+from emulator.analysis.verdict import Verdict, objectives_of, verdicts
+from emulator.analysis.words import kind_name, listed, loss_name, plural
+from emulator.clock import NS_PER_S
+from emulator.report.strip import legend, strip_lines
+
+WIDTH = 100
+_COLUMNS = ("detection", "publish", "cache", "client", "connect", "resume")
+_COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
+
+
+def render_report(
+    measured: Measurements, history: History, console: Console, saved: str = ""
+) -> None:
+    """Print the whole report, 100 columns wide at most where the console is a terminal.
+
+    `saved` is where the history lies, for the last line.
+    """
+    if not console.is_terminal:
+        console.width = WIDTH
+    width = min(console.width, WIDTH)
+    _head(history, console)
+    _moments(measured, history, console)
+    _strips(measured, history, console, width)
+    for fault in measured.faults:
+        _recoveries(fault, console)
+        _losses(fault, console)
+    _wire(measured, console)
+    for paragraph in explain(measured, history):
+        console.print()
+        _words(console, f"Why: {paragraph}", width)
+    console.print()
+    for reason in measured.inconclusive:
+        _words(console, f"inconclusive: {reason}", width, style="yellow")
+    objectives = objectives_of(history.run.objectives) if history.run else ()
+    for verdict in verdicts(measured, objectives):
+        _verdict(verdict, console, width)
+    if saved:
+        console.print(Text(f"history: {saved}"), soft_wrap=True)
+
+
+def _head(history: History, console: Console) -> None:
+    """What the lab is, its paths as set and as measured, and where DNS sends each city."""
+    run = history.run
+    if run is None:
+        console.print(Text("The history has no header: no paths, bounds or objectives are known."))
+        return
+    kinds = Counter(str(site["kind"]) for site in run.sites)
+    named = [
+        plural(kinds["region"], "region"),
+        f"{kinds['client']} {'city' if kinds['client'] == 1 else 'cities'}",
+        plural(kinds["dns"], "name server"),
+    ]
+    console.print(Text(f"{run.lab}: {', '.join(named)}; scenario {run.scenario}, {run.wall}"))
+    table = _table("path", "rtt set", "measured", "city", "goes to", "because", right=(1, 2))
+    paths, cities = _path_rows(history), _city_rows(history)
+    for index in range(max(len(paths), len(cities))):
+        left = paths[index] if index < len(paths) else ("", "", "")
+        right = cities[index] if index < len(cities) else ("", "", "")
+        table.add_row(*left, *right)
+    _indented(console, table)
+
+
+def _rtts(history: History) -> dict[tuple[str, str], tuple[float, float | None]]:
+    """Round trips in ms by pair of sites: set, measured (None: not measured)."""
+    ways = {(p["source"], p["target"]): p for p in (history.run.paths if history.run else [])}
+    found = {}
+    for (source, target), there in ways.items():
+        back = ways.get((target, source))
+        if back is None:
+            continue
+        both = [way.get("measured_ms") for way in (there, back)]
+        measured = sum(both) if None not in both else None
+        found[source, target] = (there["one_way_ms"] + back["one_way_ms"], measured)
+    return found
+
+
+def _path_rows(history: History) -> list[tuple[str, str, str]]:
+    """Each city to each of its regions, nearest first."""
+    rtts = _rtts(history)
+    preferred = history.run.preferred if history.run else {}
+    rows = []
+    for city, regions in preferred.items():
+        for region in regions:
+            if (city, region) in rtts:
+                meant, measured = rtts[city, region]
+                seen = f"{measured:.1f} ms" if measured is not None else "-"
+                rows.append((f"{city}..{region}", f"{meant:.1f} ms", seen))
+    return rows
+
+
+def _city_rows(history: History) -> list[tuple[str, str, str]]:
+    rtts = _rtts(history)
+    rows = []
+    for city, regions in (history.run.preferred if history.run else {}).items():
+        known = [rtts[city, region][0] for region in regions[:2] if (city, region) in rtts]
+        because = " against ".join(f"{rtt:.0f} ms" for rtt in known)
+        rows.append((city, regions[0] if regions else "-", because))
+    return rows
+
+
+def _moments(measured: Measurements, history: History, console: Console) -> None:
+    console.print()
+    for moment in moments(measured, history):
+        line = f"{history.seconds(moment.t):7.1f} s  {moment.text}"
+        console.print(Text(line), soft_wrap=True)
+
+
+def _strips(measured: Measurements, history: History, console: Console, width: int) -> None:
+    affected = [row.client for row in measured.rows() if row.state != "unaffected"]
+    lines = strip_lines(history, affected, width)
+    if not lines:
+        return
+    console.print()
+    for name, letters in lines:
+        console.print(Text(f"{name:<28}{letters}"), soft_wrap=True)
+    if affected:
+        _words(console, legend(history, width), width, indent=2)
+
+
+def _recoveries(fault: FaultMeasured, console: Console) -> None:
+    affected = [row for row in fault.rows if row.state != "unaffected"]
+    if not affected:
+        return
+    console.print()
+    console.print(Text(f"recovery from {fault.life.name}"))
+    table = _table("", "recovery", *_headings(), "bound", right=range(1, 9))
+    for city in dict.fromkeys(row.client.city for row in affected):
+        table.add_row(city)
+        for row in (row for row in affected if row.client.city == city):
+            table.add_row(*_recovery_cells(row))
+    _indented(console, table)
+    reasons = [row for row in affected if row.reason]
+    for row in reasons:
+        line = f"{row.client.city}, {kind_name(row.client.kind)}: {row.reason}"
+        _words(console, line, min(console.width, WIDTH), indent=2)
+
+
+def _headings() -> list[str]:
+    return [("= " if index == 0 else "+ ") + name for index, name in enumerate(_COLUMNS)]
+
+
+def _recovery_cells(row: Row) -> list[str]:
+    bound = f"{row.bound_s:.1f} s" if row.bound_s is not None else "-"
+    name = f"  {kind_name(row.client.kind)}"
+    if row.recovery_s is None:
+        state = "not recovered" if row.state == "not_recovered" else row.state
+        return [name, state, *[""] * len(_COLUMNS), bound]
+    # Rounded at the borders, so that the shown parts sum to the shown recovery.
+    borders = [round((t - row.began) / NS_PER_S, 2) for t in row.borders()]
+    spans = [f"{end - start:.2f}" for start, end in pairwise(borders)]
+    applies = [instant is not None for instant in row.milestones.instants()] + [True]
+    parts = [span if real else "-" for span, real in zip(spans, applies, strict=True)]
+    return [name, f"{borders[-1]:.2f} s", *parts, bound]
+
+
+def _losses(fault: FaultMeasured, console: Console) -> None:
+    """What happened to the requests and to the connections that were open."""
+    affected = [row for row in fault.rows if row.state != "unaffected"]
+    if not affected:
+        return
+    console.print()
+    table = _table("what happened", "outage", "requests lost", "open connections", "after heal")
+    for city in dict.fromkeys(row.client.city for row in affected):
+        table.add_row(city)
+        for row in (row for row in affected if row.client.city == city):
+            table.add_row(*_loss_cells(row))
+    _indented(console, table)
+
+
+def _loss_cells(row: Row) -> list[str]:
+    ended = "\n".join(f"{loss.count} {loss_name(loss)}" for loss in row.losses)
+    lost = f"{row.requests_lost} of {row.requests}" + (f"\n{ended}" if ended else "")
+    fates = "\n".join(f"{count} {fate}" for fate, count in row.fates.items()) or "-"
+    outage = f"{row.outage_s:.2f} s" + (f"\n{_relapses(row)}" if row.relapses else "")
+    return [f"  {kind_name(row.client.kind)}", outage, lost, fates, _after_heal(row)]
+
+
+def _relapses(row: Row) -> str:
+    return plural(row.relapses, "relapse")
+
+
+def _after_heal(row: Row) -> str:
+    told = []
+    if row.reversion is not None:
+        back = row.reversion.seconds
+        region = row.reversion.region
+        told.append(f"stays on {region}" if back is None else f"{region} after {back:.1f} s")
+    if row.lost_after_heal:
+        told.append(f"{row.lost_after_heal} lost")
+    return "\n".join(told) or "-"
+
+
+def _wire(measured: Measurements, console: Console) -> None:
+    width = min(console.width, WIDTH)
+    for fault in measured.faults:
+        wire, life = fault.wire, fault.life
+        silent = sum(row.fates.get("silent", 0) for row in fault.rows)
+        console.print()
+        line = (
+            f"On the wire, {life.name}: {wire.target_resets} RST, {wire.target_fins} FIN"
+            f" from {listed(life.target)}; {plural(silent, 'open connection')} fell silent;"
+            f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
+        )
+        _words(console, line, width)
+    agreed = measured.agreement
+    if agreed.syn.count:
+        line = (
+            f"Clients and wire agree on {plural(agreed.syn.count, 'handshake')}: SYN within"
+            f" {agreed.syn.p99_ms:.2f} ms, SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
+            f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
+            f"; {agreed.unmatched_client + agreed.unmatched_wire} without a counterpart."
+        )
+        _words(console, line, width)
+
+
+def _verdict(verdict: Verdict, console: Console, width: int) -> None:
+    style = _COLOURS[verdict.outcome]
+    figure = f" ({_figure(verdict)})" if verdict.figure is not None else ""
+    reason = f": {verdict.reason}" if verdict.reason else ""
+    _words(console, f"{verdict.outcome}: {verdict.objective.text}{figure}{reason}", width, style)
+
+
+def _figure(verdict: Verdict) -> str:
+    value, figure = verdict.figure or 0.0, verdict.objective.figure
+    if figure.endswith("_s"):
+        return f"{value:.2f} s"
+    return f"{value:.3%}" if figure == "availability" else f"{value:g}"
+
+
+def _table(*headings: str, right: Sequence[int] = ()) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, heading in enumerate(headings):
+        justify = "right" if index in right else "left"
+        table.add_column(heading, justify=justify, no_wrap=index in right or index == 0)
+    return table
+
+
+def _indented(console: Console, table: Table) -> None:
+    console.print(Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _words(console: Console, text: str, width: int, style: str = "", indent: int = 0) -> None:
+    """A paragraph, wrapped at words."""
+    console.print(Padding(Text(text, style=style), (0, 0, 0, indent)), width=width)
