@@ -6,7 +6,7 @@ fold of the base and the overlays; a cut always wins. So faults stack and heal i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -63,3 +63,44 @@ def fold(base: Impairment, overlays: Iterable[Overlay]) -> Impairment:
             cut=effective.cut or overlay.cut,
         )
     return effective
+
+
+class Overlays:
+    """Which overlays lie on which paths and ports, and what comes out of it."""
+
+    def __init__(self, base: Mapping[tuple[int, int], Impairment]) -> None:
+        self._base = dict(base)
+        self._laid: dict[str, tuple[frozenset[tuple[int, int]], Overlay, frozenset[str]]] = {}
+
+    def lay(
+        self,
+        overlay_id: str,
+        paths: Iterable[tuple[int, int]],
+        overlay: Overlay,
+        ports: Iterable[str] = (),
+    ) -> tuple[set[tuple[int, int]], set[str]]:
+        """Put it on; the same id replaces. Returns the paths and ports to be set anew.
+        Raises ValueError for a path that there is not."""
+        covered = frozenset(paths)
+        if unknown := covered - self._base.keys():
+            raise ValueError(f"no path {', '.join(f'{a}->{b}' for a, b in sorted(unknown))}")
+        touched, cut = self.lift(overlay_id)
+        self._laid[overlay_id] = (covered, overlay, frozenset(ports))
+        return touched | covered, cut | set(ports)
+
+    def lift(self, overlay_id: str) -> tuple[set[tuple[int, int]], set[str]]:
+        """Take it off; the paths and ports to be set anew. An unknown id touches nothing."""
+        paths, _, ports = self._laid.pop(overlay_id, (frozenset(), None, frozenset()))
+        return set(paths), set(ports)
+
+    def effective(self, path: tuple[int, int]) -> Impairment:
+        return fold(self._base[path], (o for paths, o, _ in self._laid.values() if path in paths))
+
+    def is_port_cut(self, port: str) -> bool:
+        return any(port in ports for _, _, ports in self._laid.values())
+
+    def paths(self) -> tuple[tuple[int, int], ...]:
+        return tuple(self._base)
+
+    def ids(self) -> tuple[str, ...]:
+        return tuple(self._laid)

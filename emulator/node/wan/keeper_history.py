@@ -1,0 +1,77 @@
+"""The lab's history: a ring of event lines with sequence numbers, and the last of each state."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from itertools import islice
+from typing import Any
+
+RING_BYTES = 16 << 20  # some minutes of a two-region lab; the recorder reads along anyway
+
+# What `status` wants to know: for each kind, the fields that name the thing whose state it is.
+STATES = {
+    "health": ("server", "service", "region"),
+    "generation": ("server", "service"),
+    "proxy": ("region", "service", "server"),
+    "lookup": ("city",),
+    "daemon": ("host", "name"),
+    "schedule": ("city",),
+}
+
+
+class History:
+    """Encoded events, oldest dropped first once they take more than `limit` bytes."""
+
+    def __init__(self, limit: int = RING_BYTES) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._lines: deque[bytes] = deque()
+        self._latest: dict[tuple[str, ...], bytes] = {}
+        self.next_seq = 0
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Append; `t` is now unless given."""
+        event = {"t": time.monotonic_ns(), **event, "seq": self.next_seq}
+        self._append(event, json.dumps(event, separators=(",", ":")).encode())
+
+    def add_line(self, line: bytes, where: str) -> None:
+        """Append an event as a program in the lab wrote it. What is not one counts as lost."""
+        try:
+            event = json.loads(line)
+            well_formed = isinstance(event["kind"], str) and isinstance(event["t"], int)
+        except (ValueError, KeyError, TypeError):
+            well_formed = False
+        if not well_formed:
+            self.add({"kind": "lost", "count": 1, "where": f"{where}: not an event"})
+        elif "seq" in event:
+            self.add(event)
+        else:
+            self._append(event, line.rstrip()[:-1] + b',"seq":%d}' % self.next_seq)
+
+    def _append(self, event: dict[str, Any], line: bytes) -> None:
+        self.next_seq += 1
+        self._lines.append(line)
+        self._bytes += len(line)
+        while self._bytes > self._limit and len(self._lines) > 1:
+            self._bytes -= len(self._lines.popleft())
+        if event["kind"] in STATES:
+            fields = STATES[event["kind"]]
+            self._latest[event["kind"], *(str(event.get(field)) for field in fields)] = line
+
+    def since(self, seq: int, limit: int) -> tuple[int, list[bytes]]:
+        """How many events from `seq` on are no longer here, and about `limit` bytes of lines."""
+        first = self.next_seq - len(self._lines)
+        lost = max(0, first - seq)
+        lines: list[bytes] = []
+        size = 0
+        for line in islice(self._lines, max(seq, first) - first, None):
+            if size > limit:
+                break
+            size += len(line)
+            lines.append(line)
+        return lost, lines
+
+    def latest(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._latest.values()]

@@ -1,0 +1,260 @@
+"""What the keeper holds together: bridges, path table, wire, every host's links and init."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from emulator.errors import WanError
+from emulator.impairment import Impairment
+from emulator.node.children import Children
+from emulator.node.loop import Future, Loop, gather
+from emulator.node.wan import keeper_links as links
+from emulator.node.wan.keeper_hosts import InitLink
+from emulator.node.wan.keeper_records import events_of, second_of
+from emulator.node.wan.keeper_wire import WireProcess
+from emulator.node.wan.table import PathTable
+
+Tell = Callable[[dict[str, Any]], object]
+Wiring = dict[str, Any]
+
+
+class Lab:
+    """The moving parts of one lab, as the operations of the keeper move them."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        children: Children,
+        tell: Tell,
+        forward: Callable[[str, bytes], object],
+    ) -> None:
+        self._loop = loop
+        self._children = children
+        self._tell = tell
+        self._forward = forward
+        self._sites: dict[int, str] = {}
+        self._table = PathTable.create()
+        self._state = self._table.state()
+        self._wire: WireProcess | None = None
+        self._wirings: dict[str, Wiring] = {}
+        self._inits: dict[str, InitLink] = {}
+        self._connected: dict[str, bool] = {}
+        self._turn = Future()  # of those who change links: one after the other
+        self._turn.set()
+
+    async def setup(self, sites: list[tuple[int, str, bool]], macs: dict[str, int]) -> None:
+        """Bridges, and the wire process with the sites' MAC addresses."""
+        self._sites = {number: name for number, name, _ in sites}
+        links.silence_ipv6()
+        self._wire = WireProcess(
+            self._loop, self._children, self._table, self._recorded, self._wire_ended
+        )
+        problems = await self._batch(links.setup_lines(sites))
+        if problems:
+            raise ValueError(f"the bridges could not be made: {'; '.join(problems.values())}")
+        await self._wire.set_macs(macs)
+
+    async def _batch(self, lines: list[str], namespace_of: int | None = None) -> dict[int, str]:
+        """Have iproute2 do `lines`, each for itself; what went wrong by line, from 0."""
+        enter = [] if namespace_of is None else ["nsenter", f"--net=/proc/{namespace_of}/ns/net"]
+        argv = [*enter, "ip", "-force", "-batch", "-"]
+        text = "\n".join(lines) + "\n"
+        code, _, errors = await self._children.run(argv, text.encode(), timeout_s=10.0)
+        return _problems(errors.decode(errors="replace"), lines) if code else {}
+
+    # Hosts
+
+    async def _in_turn(self, change: Coroutine[Future, None, Any]) -> Any:
+        before, self._turn = self._turn, Future()
+        mine = self._turn
+        await before
+        try:
+            return await change
+        finally:
+            mine.set()
+
+    async def wire(self, hosts: list[tuple[Wiring, int]], is_cut: Callable[[str], bool]) -> None:
+        """Join hosts. All that can be joined is; raises ValueError naming the others."""
+        await self._in_turn(self._wire_now(hosts, is_cut))
+
+    async def _wire_now(
+        self, hosts: list[tuple[Wiring, int]], is_cut: Callable[[str], bool]
+    ) -> None:
+        await self._unwire_now([wiring["host"] for wiring, _ in hosts])
+        lines: list[tuple[str, str]] = []
+        for wiring, pid in hosts:
+            host = wiring["host"]
+            cut = {link["port"] for link in wiring["interfaces"] if is_cut(host)}
+            lines += [(host, line) for line in links.link_lines(wiring, pid, cut)]
+        found = await self._batch([line for _, line in lines])
+        failed = {lines[number][0]: text for number, text in reversed(found.items())}
+        tasks = [
+            self._loop.start(self._join(wiring, pid))
+            for wiring, pid in hosts
+            if wiring["host"] not in failed
+        ]
+        failed |= dict(filter(None, await gather(tasks)))
+        for wiring, _ in hosts:  # an overlay may have come or gone meanwhile
+            if wiring["host"] not in failed:
+                self.set_port(wiring["host"], cut=is_cut(wiring["host"]))
+        if failed:
+            raise ValueError("; ".join(f"{host}: {text}" for host, text in failed.items()))
+
+    async def _join(self, wiring: Wiring, pid: int) -> tuple[str, str] | None:
+        """Addresses, port, init of one host; its name and what went wrong, if something did."""
+        host = wiring["host"]
+        try:
+            problems = await self._batch(links.host_lines(wiring), pid)
+            if problems:
+                return host, "; ".join(problems.values())
+            self._wirings[host] = wiring
+            for link in wiring["interfaces"]:
+                if not links.is_lan_port(link):
+                    await self._need_wire().add_port(wiring["site"], link["port"])
+            init = InitLink(
+                self._loop,
+                host,
+                lambda line: self._forward(host, line),
+                lambda: self._init_ended(host),
+            )
+            await init.connect(pid)
+        except Exception as error:  # noqa: BLE001  (named in the answer, for every host that failed)
+            return host, str(error) or repr(error)
+        self._inits[host] = init
+        self._connected[host] = True
+        self._tell_daemon(host, "init", "started", "")
+        return None
+
+    def _need_wire(self) -> WireProcess:
+        if self._wire is None:
+            raise ValueError("this WAN was never set up")
+        return self._wire
+
+    async def unwire(self, hosts: list[str]) -> None:
+        """Forget hosts: the wire's ports, the links, the connections."""
+        await self._in_turn(self._unwire_now(hosts))
+        for host in hosts:
+            self._connected.pop(host, None)
+
+    async def _unwire_now(self, hosts: list[str]) -> None:
+        stale: list[str] = []
+        for host in hosts:
+            if (init := self._inits.pop(host, None)) is not None:
+                init.close()
+            wiring = self._wirings.pop(host, None)
+            for link in wiring["interfaces"] if wiring else ():
+                if not links.is_lan_port(link) and self._need_wire().alive:
+                    await self._need_wire().drop_port(wiring["site"])
+                if Path(f"/sys/class/net/{link['port']}").exists():
+                    stale.append(f"link del {link['port']}")
+        if stale:
+            await self._batch(stale)  # one that is gone meanwhile is as good
+
+    def _init_ended(self, host: str) -> None:
+        """The host died: let go of its socket on the WAN; its links went with its namespace."""
+        self._inits.pop(host, None)
+        self._connected[host] = False
+        self._tell_daemon(host, "init", "ended", "its end of the connection closed")
+        self._loop.start(self._in_turn(self._tidy_after(host)))
+
+    async def _tidy_after(self, host: str) -> None:
+        if host not in self._inits:  # else it was wired anew before its turn came
+            await self._unwire_now([host])
+
+    def _tell_daemon(self, host: str, name: str, state: str, detail: str) -> None:
+        self._tell({"kind": "daemon", "host": host, "name": name, "state": state, "detail": detail})
+
+    async def ask(self, host: str, op: str, arguments: dict[str, Any], timeout_s: float) -> Any:
+        """A host's answer. Raises HostSilent, WanError, or ValueError with what it said."""
+        init = self._inits.get(host)
+        if init is None:
+            raise WanError(f"{host} is not connected: it was never wired, or it has ended")
+        return await init.ask(op, arguments, timeout_s)
+
+    # Paths and ports
+
+    def set_path(self, path: tuple[int, int], impairment: Impairment) -> None:
+        self._table.set(*path, impairment)
+
+    def check_ports(self, hosts: list[str]) -> None:
+        """Raises ValueError for a host that is wired and has no LAN port to cut."""
+        for host in hosts:
+            wiring = self._wirings.get(host)
+            if wiring and not any(links.is_lan_port(link) for link in wiring["interfaces"]):
+                raise ValueError(f"{host} has no LAN port: cut the paths of its site instead")
+
+    def set_port(self, host: str, *, cut: bool) -> None:
+        """Cut or join a host's LAN port; one that is not wired will come up as it must be."""
+        wiring = self._wirings.get(host)
+        for link in wiring["interfaces"] if wiring else ():
+            if links.is_lan_port(link) and Path(f"/sys/class/net/{link['port']}").exists():
+                if cut:
+                    links.cut_port(link["port"])
+                else:
+                    links.join_port(link["port"], f"b{wiring['site']}")
+
+    # The wire
+
+    def _recorded(self, message: bytes) -> None:
+        for event in events_of(message, self._sites):
+            self._tell(event)
+
+    def _wire_ended(self, code: int) -> None:
+        detail = f"exit {code}" if code >= 0 else f"signal {-code}"
+        self._tell_daemon("wan", "wire", "ended", detail)
+        self._tell({"kind": "lost", "count": 1, "where": f"the WAN's wire ended ({detail})"})
+
+    def tell_second(self) -> None:
+        """The event of the last second of the wire."""
+        if self._wire is not None and self._wire.alive:
+            before, self._state = self._state, self._table.take_state()
+            for event in second_of(before, self._state):
+                self._tell(event)
+
+    def stats(self, paths: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+        """Counters of every path, the wire's state, which inits are connected."""
+        state = self._table.state()
+        return {
+            "paths": {
+                f"{self._sites[a]}->{self._sites[b]}": self._path_stats(a, b) for a, b in paths
+            },
+            "wire": {
+                "alive": self._wire is not None and self._wire.alive,
+                "lag_ms_max": state.lag_max_ns / 1e6,
+                "packets": state.packets,
+                "unknown": state.unknown,
+                "send_errors": state.send_errors,
+                "heartbeat_ns": state.heartbeat_ns,
+            },
+            "hosts": dict(self._connected),
+        }
+
+    def _path_stats(self, source: int, target: int) -> dict[str, Any]:
+        seen = self._table.counters(source, target)
+        return {
+            "packets": seen.packets,
+            "bytes": seen.bytes,
+            "drops": {
+                "cut": seen.cut,
+                "loss": seen.loss,
+                "queue": seen.queue,
+                "overload": seen.overload,
+                "send_errors": seen.send_errors,
+            },
+        }
+
+
+def _problems(text: str, lines: list[str]) -> dict[int, str]:
+    """iproute2's complaints by line: each is followed by `Command failed -:N`."""
+    problems: dict[int, str] = {}
+    said: list[str] = []
+    for complaint in text.splitlines():
+        if complaint.startswith("Command failed"):
+            number = int(complaint.rpartition(":")[2]) - 1
+            problems[number] = f"{' '.join(said)} (ip {lines[number]})"
+            said = []
+        else:
+            said.append(complaint)
+    return problems or {0: " ".join(said) or "iproute2 failed"}
