@@ -16,8 +16,8 @@ from emulator.report.json import report_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
 from emulator.report.terminal import render_report
-from emulator.scenario.objectives import check_targets
 from emulator.scenario.parse import load_scenario
+from emulator.scenario.targets import check_targets
 from emulator.topology.parse import load_topology
 from emulator.topology.schema import topology_schema
 

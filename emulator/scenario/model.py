@@ -15,7 +15,7 @@ Comparison = Literal["<=", "<", ">=", ">", "=="]
 class Kill:
     """Break a target. For a partition `target` is one side and `peers` the other (all: everyone
     else). `settings` are the fault's own numbers: delay_s, loss, rate_bps of a brown-out,
-    one_way of a partition."""
+    direction of a partition (1: out of the target only, -1: into it only; both if not said)."""
 
     at_s: float
     target: tuple[str, ...]
