@@ -102,7 +102,7 @@ class City:
         self._second.skipped += 1
         self.end(self.begin(client, planned), Failure("unknown", "late"))
 
-    def connection(  # noqa: PLR0913 - the event's own fields
+    def connection(
         self,
         client: str,
         conn: int,

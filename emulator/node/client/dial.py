@@ -100,7 +100,7 @@ class _Dial:
     def _connected(self, _mask: int) -> None:
         now = monotonic_ns()
         sock = self._result.sock
-        assert sock is not None and self._timer is not None  # noqa: S101, PT018 - set by _connect
+        assert sock is not None and self._timer is not None  # noqa: S101 - set by _connect
         self._timer.cancel()
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:

@@ -44,9 +44,6 @@ class Link:
         self._pending = pending
         pending.address, pending.port, pending.conn = self.address, self.port, self.conn
         pending.region = self._city.config.region_of(self.address)
-        self._timer = self._city.loop.at(
-            monotonic_ns() + self._city.config.response_ns, self._timed_out
-        )
         head = h11.Request(
             method="GET",
             target="/",
@@ -59,6 +56,8 @@ class Link:
             self._broken(error)
             return
         pending.sent = monotonic_ns()
+        deadline = pending.sent + self._city.config.response_ns
+        self._timer = self._city.loop.at(deadline, self._timed_out)
 
     def usable(self) -> bool:
         """Whether an idle connection is still open: its end may be known to the kernel only."""
@@ -104,7 +103,7 @@ class Link:
 
     def _answered(self) -> None:
         pending, response = self._pending, self._response
-        assert pending is not None and response is not None  # noqa: S101, PT018 - h11's order
+        assert pending is not None and response is not None  # noqa: S101 - h11's order
         headers = dict(response.headers)
         asked = pending.region
         pending.end = monotonic_ns()

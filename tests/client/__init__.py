@@ -1,0 +1,1 @@
+"""The load generator of a city, against local servers over real sockets."""
