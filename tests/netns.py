@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import itertools
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -57,17 +56,17 @@ class Namespace:
     def __init__(self) -> None:
         self._holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
         self.path = f"/proc/{self._holder.pid}/ns/net"
-        own = os.readlink("/proc/self/ns/net")
-        wait_until(lambda: self._name() not in ("", own), "unshare made a namespace")
+        own = Path("/proc/self/ns/net").readlink()
+        wait_until(lambda: self._link() not in (None, own), "unshare made a namespace")
         self.run("ip", "link", "set", "lo", "up")
 
     @property
     def pid(self) -> int:
         return self._holder.pid
 
-    def _name(self) -> str:
+    def _link(self) -> Path | None:
         is_sleeping = Path(f"/proc/{self.pid}/comm").read_text() == "sleep\n"
-        return os.readlink(self.path) if is_sleeping else ""
+        return Path(self.path).readlink() if is_sleeping else None
 
     def popen(self, *argv: str, **options: Any) -> subprocess.Popen[str]:
         return subprocess.Popen(["nsenter", f"--net={self.path}", *argv], text=True, **options)
@@ -106,15 +105,16 @@ class WireLab:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        with ExitStack() as self._open:
-            self._wan = self._namespace()
-            self._wan.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        with ExitStack() as stack:
+            self._open = stack
+            self.wan = self._namespace()
+            self.wan.run("sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
             self._start_wire()
             for number in self._numbers:
                 self.sites[number] = self._namespace()
                 self.attach(number)
             assert self.ask(op="macs", macs={mac(n): n for n in self._numbers}) == {"ok": True}
-            self._open = self._open.pop_all()  # nothing failed: open until we leave
+            self._open = stack.pop_all()  # nothing failed: open until we leave
         return self
 
     def __exit__(
@@ -150,14 +150,14 @@ class WireLab:
     def attach(self, number: int) -> None:
         """Make a site's link and give the wire its port."""
         port, site = f"w{number}", self.sites[number]
-        self._wan.run(
+        self.wan.run(
             *f"ip link add {port} type veth peer name eth0 address {mac(number)}".split(),
             *f"netns {site.pid}".split(),
         )
         site.run(*f"ip address add 100.64.0.{number}/16 dev eth0".split())
         site.run("ip", "link", "set", "eth0", "up")
-        self._wan.run("ip", "link", "set", port, "up")
-        with inside(self._wan.path):
+        self.wan.run("ip", "link", "set", port, "up")
+        with inside(self.wan.path):
             opened = open_port(port)
         self._open.enter_context(opened)  # the keeper's duplicate
         socket.send_fds(self._control, [request(op="port", site=number)], [opened.fileno()])
@@ -182,7 +182,7 @@ class WireLab:
                 return self.records
 
     def remove_link(self, number: int) -> None:
-        self._wan.run("ip", "link", "delete", f"w{number}")
+        self.wan.run("ip", "link", "delete", f"w{number}")
 
 
 def mac(number: int) -> str:

@@ -53,20 +53,24 @@ def decode(data: bytes) -> Iterator[Record]:
     at = 0
     while at < len(data):
         try:
-            what, cause, source, target, addresses, payload, t, out = _HEAD.unpack_from(data, at)
-            at += _HEAD.size
-            if what == LOST:
-                yield Record(WHATS[LOST], t, missing=out)
-                continue
-            src, dst = _ends(data[at : at + addresses + 4])
-            at += addresses + 4
-            content = data[at : at + payload]
-            dropped = CAUSES[cause]
-        except (struct.error, IndexError) as error:
+            record, at = _read(data, at)
+        except (struct.error, IndexError, ValueError) as error:
             raise ValueError(f"not a wire record at byte {at}: {error}") from error
-        at += payload
-        due = None if dropped else out
-        yield Record(WHATS[what], t, due, dropped, source, target, src, dst, content)
+        yield record
+
+
+def _read(data: bytes, at: int) -> tuple[Record, int]:
+    """The record at a place, and the place behind it."""
+    what, cause, source, target, addresses, size, t, out = _HEAD.unpack_from(data, at)
+    at += _HEAD.size
+    if what == LOST:
+        return Record(WHATS[LOST], t, missing=out), at
+    src, dst = _ends(data[at : at + addresses + 4])
+    at += addresses + 4
+    payload = data[at : at + size]
+    dropped = CAUSES[cause]
+    due = None if dropped else out
+    return Record(WHATS[what], t, due, dropped, source, target, src, dst, payload), at + size
 
 
 def is_answer(record: Record) -> bool:

@@ -1,0 +1,186 @@
+"""What the wire records: connections' beginnings and ends, what is sent again, DNS answers."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from emulator.node.wan.flows import WHATS, Flows
+from emulator.node.wan.records import Record, decode, encode, encode_lost
+from tests.frames import (
+    ACK,
+    CLIENT,
+    CLIENT6,
+    FIN,
+    NAME_SERVER,
+    PSH,
+    RST,
+    SYN,
+    Ends,
+    ethernet,
+    tcp,
+    udp,
+)
+
+SERVER = CLIENT.back()
+
+
+def told(flows: Flows, frame: bytes) -> list[str]:
+    sight = flows.observe(frame)
+    return [WHATS[what] for what in sight.whats] if sight else []
+
+
+def at_port(number: int) -> Ends:
+    """A connection of the client's from another port."""
+    return CLIENT._replace(sport=number)
+
+
+def test_a_connection_from_syn_to_rst():
+    """A handshake, the first payload of each direction, nothing for what follows, the ends."""
+    flows = Flows()
+    assert told(flows, tcp(SYN, seq=100)) == ["syn"]
+    assert told(flows, tcp(SYN | ACK, seq=900, ends=SERVER)) == ["synack"]
+    assert told(flows, tcp(ACK, seq=101)) == []
+    assert told(flows, tcp(ACK | PSH, b"GET /", seq=101)) == ["data"]
+    assert told(flows, tcp(ACK | PSH, b"HTTP", seq=901, ends=SERVER)) == ["data"]
+    assert told(flows, tcp(ACK | PSH, b"more", seq=905, ends=SERVER)) == []
+    assert told(flows, tcp(ACK | FIN, seq=909, ends=SERVER)) == ["fin"]
+    assert told(flows, tcp(RST, seq=106)) == ["rst"]
+
+
+def test_first_payload_and_fin_in_one_segment_tell_both():
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100))
+    assert told(flows, tcp(ACK | FIN, b"bye", seq=101)) == ["data", "fin"]
+
+
+@pytest.mark.parametrize("start", [100, 2**32 - 3])
+def test_what_is_sent_again_is_told_also_where_numbers_wrap(start: int):
+    flows = Flows()
+
+    def at(offset: int) -> int:
+        return (start + offset) & 0xFFFFFFFF
+
+    assert told(flows, tcp(SYN, seq=start)) == ["syn"]
+    assert told(flows, tcp(SYN, seq=start)) == ["syn-again"]
+    assert told(flows, tcp(ACK, b"abcdef", seq=at(1))) == ["data"]
+    assert told(flows, tcp(ACK, b"abcdef", seq=at(1))) == ["again"]
+    assert told(flows, tcp(ACK, b"abc", seq=at(1))) == ["again"]
+    assert told(flows, tcp(ACK, b"ghi", seq=at(7))) == []
+    assert told(flows, tcp(ACK | FIN, b"jk", seq=at(10))) == ["fin"]
+    assert told(flows, tcp(ACK | FIN, b"jk", seq=at(10))) == ["again"]
+    assert told(flows, tcp(ACK, seq=at(13))) == []
+
+
+def test_a_synack_again_and_a_new_connection_on_old_ports():
+    flows = Flows()
+    assert told(flows, tcp(SYN | ACK, seq=5)) == ["synack"]
+    assert told(flows, tcp(SYN | ACK, seq=5)) == ["synack-again"]
+    assert told(flows, tcp(SYN, seq=99999)) == ["syn"]
+    assert told(flows, tcp(ACK, b"hello", seq=100000)) == ["data"]
+
+
+@pytest.mark.parametrize("probe", [b"", b"\x00"])
+def test_keep_alive_probes_are_not_retransmissions(probe):
+    """They repeat the last sequence number with no byte or one."""
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100))
+    flows.observe(tcp(ACK, b"abc", seq=101))
+    assert told(flows, tcp(ACK, probe, seq=103)) == []
+
+
+def test_a_flow_first_seen_in_the_middle_has_no_first_payload_but_retransmits():
+    flows = Flows()
+    assert told(flows, tcp(ACK, b"abc", seq=101)) == []
+    assert told(flows, tcp(ACK, b"abc", seq=101)) == ["again"]
+
+
+def test_the_longest_silent_flow_is_forgotten_first():
+    """Memory is bounded; a flow that still speaks is remembered."""
+    flows = Flows(limit=3)
+    flows.observe(tcp(SYN, seq=100, ends=at_port(1)))
+    flows.observe(tcp(ACK, b"abc", seq=101, ends=at_port(1)))
+    for port in range(2, 50):
+        flows.observe(tcp(SYN, seq=100, ends=at_port(port)))
+        assert told(flows, tcp(ACK, b"abc", seq=101, ends=at_port(1))) == ["again"]
+        assert len(flows) <= 3
+    assert told(flows, tcp(SYN, seq=100, ends=at_port(2))) == ["syn"]
+
+
+def test_ipv6_and_super_frames_are_read_alike():
+    flows = Flows()
+    assert told(flows, tcp(SYN, seq=100, ends=CLIENT6)) == ["syn"]
+    assert told(flows, tcp(ACK, b"x" * 5000, seq=101, gso=1000, ends=CLIENT6)) == ["data"]
+    assert told(flows, tcp(ACK, b"x" * 1000, seq=2101, ends=CLIENT6)) == ["again"]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        udp(b"question", ends=NAME_SERVER.back()),
+        ethernet(0x0806, bytes(28)),
+        ethernet(0x8100, bytes(60)),
+        ethernet(0x0800, b"\x45" + bytes(10)),
+        ethernet(0x0800, b"\x4f\x00\x00\x3c" + bytes(5) + b"\x06" + bytes(30)),
+        ethernet(0x86DD, b"\x60" + bytes(20)),
+        tcp(SYN)[:30] + b"\x20\x01" + tcp(SYN)[32:],  # a fragment
+    ],
+)
+def test_what_tells_nothing_is_let_be(frame):
+    assert Flows().observe(frame) is None
+
+
+def test_random_bytes_never_hurt():
+    flows, source = Flows(), random.Random(3)
+    for kind in (0x0800, 0x86DD):
+        for _ in range(1500):
+            body = bytearray(source.randbytes(source.randrange(0, 90)))
+            body[9:10] = body[6:7] = b"\x06"
+            flows.observe(ethernet(kind, bytes(body)))
+
+
+def test_a_dns_answer_keeps_its_whole_payload():
+    (record,) = records_of(Flows(), udp(b"answer" * 80), 10, (20, 20))
+    assert (record.what, record.payload) == ("dns", b"answer" * 80)
+    assert (record.src, record.dst) == ("198.18.9.53:53", "10.3.0.1:5353")
+
+
+def records_of(flows: Flows, frame: bytes, t: int, fates: tuple[int, int]) -> list[Record]:
+    sight = flows.observe(frame)
+    assert sight is not None
+    return list(decode(b"".join(encode(sight, t, fates, 3, 1))))
+
+
+def test_a_record_comes_back_as_it_was_written():
+    (record,) = records_of(Flows(), tcp(SYN), 5_000, (45_000, 45_000))
+    assert record == Record(
+        "syn", 5_000, 45_000, "", 3, 1, "10.3.0.2:41234", "198.18.1.1:80", b""
+    )  # fmt: skip
+
+
+def test_a_dropped_frame_says_why_and_has_no_way_out():
+    (record,) = records_of(Flows(), tcp(RST, ends=CLIENT6), 5, (-1, -1))
+    assert (record.what, record.out, record.dropped) == ("rst", None, "cut")
+    assert (record.src, record.dst) == ("[2001:db8:1::2]:41234", "[2001:db8:2::1]:80")
+
+
+def test_a_fin_has_the_fate_of_the_last_segment_data_that_of_the_first():
+    """A super-frame can lose its end and keep its beginning."""
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100))
+    frame = tcp(ACK | FIN, b"x" * 3000, seq=101, gso=1000)
+    data, fin = records_of(flows, frame, 5, (45, -2))
+    assert (data.what, data.out) == ("data", 45)
+    assert (fin.what, fin.dropped) == ("fin", "loss")
+
+
+def test_missing_records_are_told():
+    (record,) = decode(encode_lost(12, 99))
+    assert (record.what, record.t, record.missing) == ("lost", 99, 12)
+
+
+@pytest.mark.parametrize("data", [b"x", b"\xff" * 40])
+def test_what_the_wire_would_not_write_is_refused(data):
+    with pytest.raises(ValueError, match="not a wire record"):
+        list(decode(data))

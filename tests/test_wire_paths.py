@@ -1,0 +1,209 @@
+"""What a path does to frames: delay, order, jitter, loss, rate, queue, memory; in virtual time."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import pytest
+
+from emulator.impairment import Impairment
+from emulator.node.wan.paths import CUT, LOSS, OVERLOAD, QUEUE, Agenda, Path, Wander
+from emulator.node.wan.table import PathTable
+from tests.frames import ACK, FIN, ethernet, receive, tcp
+
+MS = 1_000_000
+FRAME = tcp(ACK, bytes(1000 - 54))  # 1000 bytes of Ethernet
+BODY = random.Random(2).randbytes(40 * 1000)
+SUPER = tcp(ACK | FIN, BODY, gso=1000)  # 40 segments of 1054 bytes
+
+
+class Bench:
+    """One path from site 1 to site 2 and what waits on it."""
+
+    def __init__(self) -> None:
+        self.table = PathTable.create()
+        self.agenda = Agenda(limit=1 << 28)
+        self.path = Path(self.table.words, self.agenda, 1, 2, seed=1)
+
+    def be(self, **values):
+        self.table.set(1, 2, Impairment(**{"delay_ns": 0, **values}))
+
+    @property
+    def counters(self):
+        return self.table.counters(1, 2)
+
+    def drain(self) -> list[tuple[int, bytes]]:
+        found = []
+        while self.agenda.next_due() is not None:
+            due, _, frame = self.agenda.pop()
+            found.append((due, frame))
+        return found
+
+
+@pytest.fixture
+def bench():
+    bench = Bench()
+    yield bench
+    bench.table.close()
+
+
+def test_a_frame_is_due_after_the_delay_as_it_came(bench):
+    bench.be(delay_ns=40 * MS)
+    assert bench.path.admit(FRAME, 5) == (40 * MS + 5, 40 * MS + 5)
+    assert bench.path.admit(SUPER, 6)[0] == 40 * MS + 6
+    assert bench.drain() == [(40 * MS + 5, FRAME), (40 * MS + 6, SUPER)]
+    assert bench.counters.packets == 41
+    assert bench.counters.bytes == 1000 + 40 * 1054
+
+
+def test_a_cut_drops_where_it_enters_and_what_is_past_it_arrives(bench):
+    bench.be(delay_ns=40 * MS)
+    bench.path.admit(FRAME, 0)
+    bench.table.cut(1, 2)
+    assert bench.path.admit(SUPER, 1) == (CUT, CUT)
+    assert bench.drain() == [(40 * MS, FRAME)]
+    assert bench.counters.cut == 40
+
+
+def test_a_shorter_delay_does_not_let_a_frame_overtake(bench):
+    bench.be(delay_ns=40 * MS)
+    bench.path.admit(FRAME, 0)
+    bench.be(delay_ns=10 * MS)
+    assert bench.path.admit(SUPER, 1)[0] == 40 * MS
+    assert [frame for _, frame in bench.drain()] == [FRAME, SUPER]
+    assert bench.path.admit(FRAME, 35 * MS)[0] == 45 * MS
+
+
+def test_jitter_keeps_order_stays_in_bounds_and_is_not_biased(bench):
+    """20 +- 5 ms: nothing below 15 or above 25, mean about 20, nothing held back by order."""
+    bench.be(delay_ns=20 * MS, jitter_ns=5 * MS)
+    entered = [i * MS // 2 for i in range(8000)]
+    delays = [bench.path.admit(FRAME, t)[0] - t for t in entered]
+    dues = [due for due, _ in bench.drain()]
+    assert dues == sorted(dues)
+    assert min(delays) >= 15 * MS
+    assert max(delays) <= 25 * MS
+    assert statistics.mean(delays) == pytest.approx(20 * MS, rel=0.03)
+    assert max(delays) - min(delays) > 9 * MS
+
+
+def test_jitter_never_falls_faster_than_time_runs_also_after_silence():
+    wander, source = Wander(random.Random(5)), random.Random(6)
+    now, last = 0, 0
+    for _ in range(5000):
+        now += source.choice([1000, MS, 30 * MS, 200 * MS])
+        due = now + wander.at(now, 5 * MS)
+        assert due >= last
+        last = due
+
+
+def test_a_jitter_larger_than_the_delay_never_sends_into_the_past(bench):
+    bench.be(delay_ns=MS, jitter_ns=5 * MS)
+    assert all(bench.path.admit(FRAME, t * MS)[0] >= t * MS for t in range(1, 500))
+
+
+def test_the_same_seed_draws_the_same_losses(bench):
+    again = Bench()
+    for one in (bench, again):
+        one.be(loss=0.5)
+    fates = [[one.path.admit(FRAME, t)[0] for t in range(200)] for one in (bench, again)]
+    assert fates[0] == fates[1]
+    again.table.close()
+
+
+def test_loss_takes_single_segments_out_of_super_frames(bench):
+    """A tenth of the segments is lost, in runs as independent draws give them; all others arrive
+    in order in valid frames."""
+    bench.be(loss=0.1)
+    for now in range(100):
+        bench.path.admit(SUPER, now)
+    arrived = [segment.payload for _, frame in bench.drain() for segment in receive(frame)]
+    assert len(arrived) == 4000 - bench.counters.loss
+    assert bench.counters.loss == pytest.approx(400, abs=80)  # 4 standard deviations
+    sent = iter([BODY[i : i + 1000] for i in range(0, len(BODY), 1000)] * 100)
+    assert all(payload in sent for payload in arrived), "an ordered part of what was sent"
+
+
+def test_the_fates_are_those_of_the_first_and_the_last_segment(bench):
+    bench.be(loss=0.5)
+    seen = set()
+    for now in range(1, 50):
+        fates = bench.path.admit(SUPER, now)
+        found = [segment for _, frame in bench.drain() for segment in receive(frame)]
+        assert (fates[0] == now) == (found[0].payload == BODY[:1000])
+        assert (fates[1] == now) == bool(found[-1].flags & FIN)
+        seen |= set(fates) - {now}
+    assert seen == {LOSS}
+
+
+def test_certain_loss_loses_everything(bench):
+    bench.be(loss=1.0)
+    assert bench.path.admit(SUPER, 0) == (LOSS, LOSS)
+    assert bench.path.admit(ethernet(0x0806, bytes(46)), 0) == (LOSS, LOSS)
+    assert bench.drain() == []
+
+
+def test_a_rate_spaces_frames_by_their_bytes(bench):
+    """1000 bytes at 8 Mbit/s take 1 ms; the delay comes on top; a pause is not saved up."""
+    bench.be(delay_ns=10 * MS, rate_bps=8_000_000)
+    assert [bench.path.admit(FRAME, 0)[0] for _ in range(3)] == [11 * MS, 12 * MS, 13 * MS]
+    assert bench.path.admit(FRAME, 50 * MS)[0] == 61 * MS
+
+
+def test_a_super_frame_leaves_a_slow_path_in_short_bursts(bench):
+    """At 100 Mbit/s no burst is longer than 1 ms, and the last bit is out when it should be."""
+    bench.be(rate_bps=100_000_000)
+    bench.path.admit(SUPER, 0)
+    sent = bench.drain()
+    assert all(len(receive(frame)) * 1054 * 80 <= MS for _, frame in sent)
+    assert sent[-1][0] == pytest.approx(40 * 1054 * 80, abs=10)
+    assert b"".join(s.payload for _, frame in sent for s in receive(frame)) == BODY
+
+
+def test_what_would_wait_too_long_is_dropped(bench):
+    """A queue of 5 ms at 1 ms a frame: one on its way out, five behind it."""
+    bench.be(rate_bps=8_000_000, queue_ns=5 * MS)
+    fates = [bench.path.admit(FRAME, 0)[0] for _ in range(10)]
+    assert fates == [1 * MS, 2 * MS, 3 * MS, 4 * MS, 5 * MS, 6 * MS, *[QUEUE] * 4]
+    assert bench.counters.queue == 4
+    assert bench.path.admit(FRAME, 3 * MS)[0] == 7 * MS
+
+
+def test_a_rate_that_is_lifted_keeps_order(bench):
+    bench.be(rate_bps=8_000_000, jitter_ns=MS)
+    for _ in range(20):
+        bench.path.admit(FRAME, 0)
+    bench.be(jitter_ns=MS)
+    for now in range(1, 50):
+        bench.path.admit(SUPER, now * MS)
+    dues = [due for due, _ in bench.drain()]
+    assert dues == sorted(dues)
+
+
+def test_memory_is_bounded_and_what_finds_none_is_overload(bench):
+    bench.be(delay_ns=1000 * MS)
+    bench.agenda.limit = 100_000
+    fates = [bench.path.admit(SUPER, now)[0] for now in range(5)]
+    assert fates[:2] == [1000 * MS, 1000 * MS + 1]
+    assert fates[2:] == [OVERLOAD] * 3
+    assert bench.counters.overload == 3 * 40
+    bench.drain()
+    assert bench.agenda.held == 0
+    assert bench.path.admit(SUPER, 6)[0] == 1000 * MS + 6
+
+
+def test_paths_share_one_order_of_due_times():
+    """Frames leave by due time over all paths, and in order on each."""
+    agenda, source = Agenda(10_000_000), random.Random(4)
+    expected = []
+    for number in range(5):
+        due = 0
+        for i in range(50):
+            due += source.randrange(1000)
+            expected.append((due, number, bytes([number, i])))
+            assert agenda.add(*(number, due, bytes([number, i])))
+    found = [agenda.pop() for _ in expected]
+    assert [due for due, _, _ in found] == sorted(due for due, _, _ in expected)
+    for number in range(5):
+        assert [f for f in found if f[1] == number] == [e for e in expected if e[1] == number]
