@@ -3,13 +3,13 @@
 t = 0 is the fault. Recovery is the *start* of the first request of the first window in which all
 are ok, and requests are judged by their start, so a request that hangs delays no other one.
 
-* **detection**: the last good check began just before the fault. Checks keep their schedule, so the
-  `fall`-th bad one begins `fall * interval` after it, and ends after its timeout where the region is
-  silent, after a round trip where its kernel refuses, after two where it answers 503.
+* **detection**: the last good check began just before the fault. Checks keep their schedule, so
+  the `fall`-th bad one begins `fall * interval` after it, and ends after its timeout where the
+  region is silent, after a round trip where its kernel refuses, after two where it answers 503.
 * **publish**: until the name server's next answer follows.
-* **cache**: a resolver asked just before that. Its answer travels, is held for the TTL and up to 1 s
-  more (Unbound counts whole seconds), and then the next one is fetched in a round trip. Our clients
-  have no cache of their own.
+* **cache**: a resolver asked just before that. Its answer travels, is held for the TTL and up to
+  1 s more (Unbound counts whole seconds), and then the next one is fetched in a round trip. Our
+  clients have no cache of their own.
 * **client**: what the kind itself adds. `http` and `udp` look up for every request: nothing.
   `keepalive` adds nothing either: an idle connection to a silent region fails once, after the
   response timeout, and is closed; requests take the last used one first and none is put back, so a
@@ -85,7 +85,7 @@ def bounds(
     if fault_kind not in _MOVING:
         return ()
     light = plan.topology.light_traffic or STREAM_MESSAGES_PER_S
-    gaps_s = _gaps_s({kind: light for kind in CLIENT_KINDS} | dict(rates or {}))
+    gaps_s = _gaps_s(dict.fromkeys(CLIENT_KINDS, light) | dict(rates or {}))
     service = plan.services[0]
     found: list[Bound] = []
     for city in plan.topology.cities:

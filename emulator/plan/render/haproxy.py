@@ -120,6 +120,7 @@ def render_haproxy(plan: Plan, host: HostSpec) -> str:
         parts.append(_backend(service, site, written[service.name].target_port))
         parts.append(_health_frontend(service, site))
     parts += _echo(services[0], site, written[services[0].name].target_port)
+    parts += _empty_backends(services, written)
     return "".join(parts)
 
 
@@ -176,6 +177,14 @@ def _echo(service: ServiceSpec, site: SiteSpec, target_port: int) -> Iterator[st
         host=service.fqdn,
         servers=_servers(service, site, f"{addressing.ECHO_PORT} port {target_port}"),
     )
+
+
+def _empty_backends(services: list[ServiceSpec], written: dict[str, Service]) -> Iterator[str]:
+    """A rule may lead to a service that has no servers in this region: that is a 503."""
+    here = {service.name for service in services}
+    named = {rule.to for name in here for rule in written[name].rules if rule.to is not None}
+    for missing in sorted(named - here):
+        yield f"\nbackend {backend_name(missing)}\n  mode http\n"
 
 
 def _rules(rules: tuple[Rule, ...]) -> Iterator[str]:
