@@ -98,10 +98,11 @@ def config(dns_port: int, port: int, echo_port: int, rates: Mapping[str, float])
 
 
 def _free_ports() -> int:
-    """The first of eight UDP ports in a row that are free now."""
+    """The first of eight UDP ports in a row, below the ephemeral ones; another for every caller."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("", 0))
-        return 10_000 + probe.getsockname()[1] % 2500 * 8
+        port: int = probe.getsockname()[1]
+    return 10_000 + port % 2500 * 8
 
 
 @contextmanager

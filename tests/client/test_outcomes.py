@@ -6,6 +6,7 @@ import pytest
 
 from emulator.events import Lookup
 from tests.client import servers
+from tests.client.running import config, running
 from tests.client.servers import EU, US
 
 
@@ -138,8 +139,6 @@ def test_a_lost_question_is_asked_again(start, serve, dns):
 
 def test_a_dead_resolver_refuses(start, dns, tmp_path, stack):
     """The resolver's host lives, its daemon does not: ICMP says so at once."""
-    from tests.client.running import config, running
-
     with servers.closed_port() as port:
         settings = config(port, 9, 9, {"http": 50})
         settings["resolver"] = [US, port]
