@@ -14,20 +14,20 @@ KIND_NAMES = {
     "udp": "udp",
 }
 _ERRORS = {
-    "EOF": "closed by the peer without an answer (FIN)",
+    "EOF": "closed (FIN)",
     "ECONNRESET": "reset",
     "ECONNREFUSED": "refused",
     "EHOSTUNREACH": "host unreachable",
-    "wrong-region": "answered by another region than the one asked",
-    "stalled": "silence for 3 s on an open stream",
-    "unconnected": "due while not connected",
+    "wrong-region": "answered by a wrong region",
+    "stalled": "silence on the stream",
+    "unconnected": "while not connected",
     "NXDOMAIN": "no such name",
-    "SERVFAIL": "the resolver gave up (SERVFAIL)",
+    "SERVFAIL": "SERVFAIL of the resolver",
 }
 _TIMEOUTS = {
     "lookup": "name not resolved in time",
-    "connect": "silence: no handshake in time",
-    "response": "silence: connected, but no answer in time",
+    "connect": "silence, no handshake",
+    "response": "silence, no answer",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from textwrap import fill
 
 from rich.console import Console
 from rich.padding import Padding
@@ -16,7 +17,7 @@ from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, objectives_of, verdicts
-from emulator.analysis.words import kind_name, listed, loss_name, plural
+from emulator.analysis.words import client_name, kind_name, listed, loss_name, plural
 from emulator.clock import NS_PER_S
 from emulator.report.strip import legend, strip_lines
 
@@ -80,13 +81,13 @@ def _head(history: History, console: Console) -> None:
 def _rtts(history: History) -> dict[tuple[str, str], tuple[float, float | None]]:
     """Round trips in ms by pair of sites: set, measured (None: not measured)."""
     ways = {(p["source"], p["target"]): p for p in (history.run.paths if history.run else [])}
-    found = {}
+    found: dict[tuple[str, str], tuple[float, float | None]] = {}
     for (source, target), there in ways.items():
         back = ways.get((target, source))
         if back is None:
             continue
-        both = [way.get("measured_ms") for way in (there, back)]
-        measured = sum(both) if None not in both else None
+        out, home = there.get("measured_ms"), back.get("measured_ms")
+        measured = out + home if out is not None and home is not None else None
         found[source, target] = (there["one_way_ms"] + back["one_way_ms"], measured)
     return found
 
@@ -140,16 +141,15 @@ def _recoveries(fault: FaultMeasured, console: Console) -> None:
         return
     console.print()
     console.print(Text(f"recovery from {fault.life.name}"))
-    table = _table("", "recovery", *_headings(), "bound", right=range(1, 9))
+    table = _table("", "recovery", *_headings(), "bound", right=tuple(range(1, 9)), gap=1)
     for city in dict.fromkeys(row.client.city for row in affected):
         table.add_row(city)
         for row in (row for row in affected if row.client.city == city):
             table.add_row(*_recovery_cells(row))
-    _indented(console, table)
-    reasons = [row for row in affected if row.reason]
-    for row in reasons:
-        line = f"{row.client.city}, {kind_name(row.client.kind)}: {row.reason}"
-        _words(console, line, min(console.width, WIDTH), indent=2)
+    console.print(table)
+    for row in (row for row in affected if row.reason):
+        state = f"{row.state.replace('_', ' ')}: {row.reason}"
+        _words(console, f"{client_name(row.client)}: {state}", min(console.width, WIDTH), indent=2)
 
 
 def _headings() -> list[str]:
@@ -160,8 +160,12 @@ def _recovery_cells(row: Row) -> list[str]:
     bound = f"{row.bound_s:.1f} s" if row.bound_s is not None else "-"
     name = f"  {kind_name(row.client.kind)}"
     if row.recovery_s is None:
-        state = "not recovered" if row.state == "not_recovered" else row.state
-        return [name, state, *[""] * len(_COLUMNS), bound]
+        return [
+            name,
+            "never" if row.state == "not_recovered" else "unclear",
+            *[""] * len(_COLUMNS),
+            bound,
+        ]
     # Rounded at the borders, so that the shown parts sum to the shown recovery.
     borders = [round((t - row.began) / NS_PER_S, 2) for t in row.borders()]
     spans = [f"{end - start:.2f}" for start, end in pairwise(borders)]
@@ -244,11 +248,14 @@ def _figure(verdict: Verdict) -> str:
     return f"{value:.3%}" if figure == "availability" else f"{value:g}"
 
 
-def _table(*headings: str, right: Sequence[int] = ()) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+def _table(*headings: str, right: Sequence[int] = (), gap: int = 2) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
     for index, heading in enumerate(headings):
-        justify = "right" if index in right else "left"
-        table.add_column(heading, justify=justify, no_wrap=index in right or index == 0)
+        table.add_column(
+            heading,
+            justify="right" if index in right else "left",
+            no_wrap=index in right or index == 0,
+        )
     return table
 
 
@@ -258,4 +265,6 @@ def _indented(console: Console, table: Table) -> None:
 
 def _words(console: Console, text: str, width: int, style: str = "", indent: int = 0) -> None:
     """A paragraph, wrapped at words."""
-    console.print(Padding(Text(text, style=style), (0, 0, 0, indent)), width=width)
+    left = " " * indent
+    wrapped = fill(text, width, initial_indent=left, subsequent_indent=left)
+    console.print(Text(wrapped, style=style), soft_wrap=True)

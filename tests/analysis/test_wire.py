@@ -1,0 +1,73 @@
+"""The wire's record, and whether a run may claim anything."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.analysis.recovery import measure
+from emulator.analysis.wire import agreement, doubts, schedule_quality
+from emulator.events import Lost, Wire
+from tests.builders import Story, ns
+
+
+def test_resets_and_fins_by_sender_within_the_episode():
+    """What the target sent counts as its own; what came before or after the fault does not."""
+    story = Story().fault(10, healed=20, how="crash").requests(0, 30)
+    story.packet(9, "rst", "us-east", "new-york").packet(21, "rst", "us-east", "new-york")
+    story.packet(10.1, "rst", "us-east", "new-york").packet(10.2, "fin", "eu-west", "paris")
+    story.packet(11, "syn-again", "new-york", "us-east").packet(11, "again", "paris", "eu-west")
+    wire = measure(story.history()).faults[0].wire
+    assert (wire.resets, wire.fins) == ({"us-east": 1}, {"eu-west": 1})
+    assert (wire.target_resets, wire.target_fins) == (1, 0)
+    assert (wire.syns_again, wire.data_again) == (1, 1)
+
+
+def test_client_and_wire_agree_by_port_and_address():
+    """Every handshake finds its packets, 0.1 ms apart."""
+    found = agreement(Story().requests(0, 5).handshakes().history())
+    assert (found.syn.count, found.synack.count) == (100, 100)
+    assert found.syn.p99_ms == pytest.approx(0.1)
+    assert found.synack.max_ms == pytest.approx(0.1)
+    assert (found.unmatched_client, found.unmatched_wire) == (0, 0)
+
+
+def test_what_only_one_side_knows_is_counted():
+    """A handshake without a SYN, and a SYN without a client."""
+    story = Story().requests(0, 0.05)
+    story.packet(3, "syn", "paris", "eu-west", src="10.5.0.2:5", dst="198.18.2.1:80")
+    found = agreement(story.history())
+    assert (found.unmatched_client, found.unmatched_wire) == (1, 1)
+
+
+def test_a_port_used_again_is_another_connection():
+    """The SYN of a minute before is not taken for it."""
+    story = Story().requests(0, 0.05, port=7).handshakes().requests(60, 60.05, port=7)
+    assert agreement(story.history()).unmatched_client == 1
+
+
+def test_a_kept_schedule_raises_no_doubt():
+    """99 % within 2 ms, over all and while a region is dead."""
+    history = Story().fault(10).requests(0, 20, late=0.0015).history()
+    schedule = schedule_quality(history)
+    assert (schedule[0].on_time, schedule[0].on_time_in_fault) == (1.0, 1.0)
+    assert doubts(history, schedule) == ()
+
+
+def test_a_schedule_lost_during_the_fault_makes_the_run_inconclusive():
+    """Also where the whole run is above the bound."""
+    story = Story().requests(0, 1000, rate=1).fault(1000).requests(1000, 1005, rate=1, late=0.01)
+    (reason,) = measure(story.history()).inconclusive
+    assert "new-york started only 0.0% of its requests within 2 ms" in reason
+
+
+def test_lost_events_and_an_overloaded_wan_make_the_run_inconclusive():
+    """Both are named."""
+    story = Story().requests(0, 5)
+    story.events += [
+        Lost(t=ns(2), count=3, where="keeper"),
+        Wire(t=ns(3), packets=9, dropped=4, lag_ms_max=30.0),
+    ]
+    assert measure(story.history()).inconclusive == (
+        "3 events were lost at keeper",
+        "the emulated WAN was overloaded and dropped 4 packets of its own",
+    )
