@@ -6,7 +6,10 @@ from pathlib import Path
 
 import click
 
-from emulator.analysis.timeline import read_history
+from emulator.analysis.measurements import Measurements
+from emulator.analysis.recovery import measure
+from emulator.analysis.timeline import History, read_history
+from emulator.analysis.verdict import exit_code, objectives_of, verdicts
 from emulator.cli.common import console, echo_json, json_option, progress_bar
 from emulator.controller.doctor import examine
 from emulator.engine.image import ensure_node_image, image_report
@@ -19,7 +22,6 @@ from emulator.report.terminal import render_report
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.targets import check_targets
 from emulator.topology.parse import load_topology
-from emulator.topology.schema import topology_schema
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 
@@ -92,6 +94,8 @@ def schema() -> None:
     \b
     netemu schema > netemu.schema.json
     """
+    from emulator.topology.schema import topology_schema
+
     echo_json(topology_schema())
 
 
@@ -131,9 +135,15 @@ def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
     if not path.exists():
         raise UsageError(f"{run} holds no history.jsonl; give the directory of a run")
     history = read_history(path)
-    found = report_json(history)
+    measured = measure(history)
     if as_json:
-        echo_json(found)
+        echo_json(report_json(measured, history))
     else:
-        render_report(history, console(), where=str(run))
-    return int(found["exit_code"])
+        render_report(measured, history, console(), saved=str(run))
+    return verdict_code(measured, history)
+
+
+def verdict_code(measured: Measurements, history: History) -> Exit:
+    """The exit code that a measured run deserves."""
+    objectives = objectives_of(history.run.objectives) if history.run else ()
+    return exit_code(measured, verdicts(measured, objectives))

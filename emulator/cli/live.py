@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import click
 
+from emulator.analysis.recovery import measure
 from emulator.cli.common import attached, console, echo_json, json_option, lab_option
 from emulator.controller.follow import follow_fault, follow_for_ever
 from emulator.controller.inject import heal as heal_targets
@@ -83,10 +84,10 @@ def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
             return
         history = follow_fault(lab, break_it, narrator.feed, f"netemu kill {' '.join(target)}")
         if as_json:
-            echo_json(report_json(history))
+            echo_json(report_json(measure(history), history))
         else:
             out.print()
-            render_report(history, out)
+            render_report(measure(history), history, out)
 
 
 @click.command()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from emulator.analysis.recovery import measure
 from emulator.cli.common import attached, console, progress_bar
-from emulator.cli.files import check_scenario
+from emulator.cli.files import check_scenario, verdict_code
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.runner import Recorded, default_directory, run_scenario
@@ -77,12 +78,12 @@ def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorde
 
 
 def _conclude(recorded: Recorded, json_file: Path | None) -> int:
-    found = report_json(recorded.history)
-    text = json.dumps(found, indent=2)
+    measured = measure(recorded.history)
+    text = json.dumps(report_json(measured, recorded.history), indent=2)
     (recorded.directory / "report.json").write_text(text)
     if json_file:
         json_file.write_text(text)
     out = console()
     out.print()
-    render_report(recorded.history, out, where=str(recorded.directory))
-    return int(found["exit_code"])
+    render_report(measured, recorded.history, out, saved=str(recorded.directory))
+    return verdict_code(measured, recorded.history)

@@ -11,6 +11,7 @@ from emulator.controller.lab import Lab
 from emulator.events import Run
 from emulator.plan.bounds import bounds
 from emulator.plan.model import Plan, SiteSpec
+from emulator.plan.wiring import CONGESTION
 from emulator.scenario.model import FAULT_KINDS, Objective
 
 
@@ -36,7 +37,7 @@ def make_header(
         services=[asdict(service) for service in plan.services],
         paths=_paths(lab),
         preferred={city: list(regions) for city, regions in plan.preferred.items()},
-        bounds=_bounds(plan),
+        bounds=_bounds(plan, rates),
         timeouts={city.name: asdict(city.timeouts) for city in plan.topology.cities},
         objectives=[asdict(objective) for objective in objectives],
         rates=rates,
@@ -65,10 +66,10 @@ def _paths(lab: Lab) -> list[dict[str, object]]:
     ]
 
 
-def _bounds(plan: Plan) -> dict[str, list[dict[str, object]]]:
+def _bounds(plan: Plan, rates: dict[str, float]) -> dict[str, list[dict[str, object]]]:
     """Predictions for a fault on each region: "power us-east" -> one entry a city and kind."""
     return {
-        f"{kind} {region.name}": [asdict(bound) for bound in bounds(plan, kind, region.name)]
+        f"{kind} {region.name}": [asdict(bound) for bound in bounds(plan, kind, region.name, rates)]
         for kind in FAULT_KINDS
         for region in plan.topology.regions
     }
@@ -86,6 +87,7 @@ def _environment(lab: Lab) -> dict[str, str]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "wan": "user-space wire (AF_PACKET)",
+        "congestion_control": CONGESTION,
         "clock": "CLOCK_MONOTONIC of the lab's kernel",
         **kernel,
     }

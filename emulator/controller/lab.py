@@ -10,11 +10,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from emulator.controller.ready import wait_until_ready
+from emulator.controller.ready import (
+    Delays,
+    missing_generations,
+    missing_lookups,
+    missing_proxies,
+    wait_until,
+    wait_until_paths_fit,
+)
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import NetemuError, UsageError
 from emulator.plan import make_plan
-from emulator.plan.model import HostSpec, Plan
+from emulator.plan.model import HostSpec, Plan, Role
 from emulator.plan.wiring import host_wiring, wan_setup
 from emulator.topology.parse import parse_topology
 from emulator.wan.base import Wan
@@ -22,6 +29,7 @@ from emulator.wan.base import Wan
 WAN = "wan"
 WAN_CPU_SHARES = 262144  # all the weight there is: wake-ups of the wire within 2.5 ms at p99
 WAN_CAPABILITIES = ("NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "NET_RAW")
+ROLES: tuple[Role, ...] = ("edge", "server", "access", "client", "ns")
 POOL = 6  # containers started side by side; more is not faster on 2 cores
 
 Connect = Callable[[Engine, str], Wan]
@@ -77,7 +85,6 @@ def configuration(spec: HostSpec) -> dict[str, object]:
         "daemons": [
             {"name": d.name, "argv": list(d.argv), "waits_for": d.waits_for} for d in spec.daemons
         ],
-        "environment": {"NETEMU_HOST": spec.name, "NETEMU_SITE": spec.site},
     }
 
 
@@ -89,8 +96,7 @@ def bring_up(plan: Plan, engine: Engine, connect: Connect, image: str, progress:
     try:
         progress("containers", 0.0)
         lab = _make(plan, engine, connect, image, progress)
-        progress("readiness", 0.8)
-        lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
+        lab.measured_ns = get_ready(lab, progress)
     except BaseException:
         remove_lab(engine, plan.lab)
         raise
@@ -117,9 +123,29 @@ def _make(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Pr
     progress("links", 0.6)
     hosts = [host.name for host in plan.hosts]
     lab.boot(hosts)
-    progress("daemons", 0.7)
-    lab.run_daemons(hosts)
     return lab
+
+
+def get_ready(lab: Lab, progress: Progress) -> Delays:
+    """Start the daemons in the order in which they need each other, and see every promise kept.
+
+    A name server's first check decides, so a region must stand before it is checked; clients
+    begin when there is something to ask.
+    """
+    by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
+    progress("servers and balancers", 0.65)
+    lab.run_daemons([*by_role["server"], *by_role["edge"], *by_role["access"]])
+    progress("paths", 0.7)
+    measured = wait_until_paths_fit(lab.plan, lab.wan)
+    progress("balancers", 0.8)
+    wait_until(lambda: missing_proxies(lab.plan, lab.wan))
+    progress("name servers", 0.9)
+    lab.run_daemons(by_role["ns"])
+    wait_until(lambda: missing_generations(lab.plan, lab.wan))
+    progress("clients", 0.95)
+    lab.run_daemons(by_role["client"])
+    wait_until(lambda: missing_lookups(lab.plan, lab.wan))
+    return measured
 
 
 def attach(name: str, engine: Engine, connect: Connect) -> Lab:
@@ -188,6 +214,7 @@ def host_spec(plan: Plan, host: HostSpec, image: str) -> ContainerSpec:
         name=host.container,
         image=image,
         command=("python3", "-s", "-m", "emulator.node.init"),
+        environment={"NETEMU_HOST": host.name, "NETEMU_SITE": host.site},
         sysctls=host.sysctls,
         cap_add=host.cap_add,
         cpu_shares=host.cpu_shares,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from emulator.clock import NS_PER_MS
 from emulator.errors import NotReady
@@ -24,9 +24,10 @@ Delays = dict[tuple[str, str], int]
 
 
 def wait_until_ready(plan: Plan, wan: Wan) -> Delays:
-    """Returns the measured one-way delays by path (ns). Raises NotReady naming what is missing."""
+    """Check a lab that runs; the measured one-way delays by path (ns). Raises NotReady."""
     measured = wait_until_paths_fit(plan, wan)
-    wait_until_services_answer(plan, wan)
+    wait_until(lambda: missing_proxies(plan, wan) + missing_generations(plan, wan))
+    wait_until(lambda: missing_lookups(plan, wan))
     return measured
 
 
@@ -92,21 +93,16 @@ def misfits(plan: Plan, measured: Mapping[tuple[str, str], int]) -> list[str]:
     return wrong
 
 
-def wait_until_services_answer(plan: Plan, wan: Wan) -> None:
-    """Wait for balancers, name servers and resolvers."""
+def wait_until(missing: Callable[[], list[str]]) -> None:
+    """Ask until nothing is missing any more. Raises NotReady with what still is."""
     deadline = time.monotonic() + SERVICES_S
-    while True:
-        missing = _missing_proxies(plan, wan) + _missing_generations(plan, wan)
-        if not missing:
-            missing = _missing_lookups(plan, wan)
-        if not missing:
-            return
+    while still := missing():
         if time.monotonic() > deadline:
-            raise NotReady(f"not ready after {SERVICES_S:.0f} s: " + "; ".join(missing))
+            raise NotReady(f"not ready after {SERVICES_S:.0f} s: " + "; ".join(still))
         time.sleep(POLL_S)
 
 
-def _missing_proxies(plan: Plan, wan: Wan) -> list[str]:
+def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
     up = {e["server"] for e in wan.latest() if e["kind"] == "proxy" and e["state"] == "UP"}
     return [
         f"{region}'s balancer does not see {server} UP"
@@ -117,7 +113,7 @@ def _missing_proxies(plan: Plan, wan: Wan) -> list[str]:
     ]
 
 
-def _missing_generations(plan: Plan, wan: Wan) -> list[str]:
+def missing_generations(plan: Plan, wan: Wan) -> list[str]:
     live = {
         (e["server"], e["service"]): set(e["up"]) for e in wan.latest() if e["kind"] == "generation"
     }
@@ -130,7 +126,7 @@ def _missing_generations(plan: Plan, wan: Wan) -> list[str]:
     ]
 
 
-def _missing_lookups(plan: Plan, wan: Wan) -> list[str]:
+def missing_lookups(plan: Plan, wan: Wan) -> list[str]:
     """Ask every city's resolver once, through its client; who did not answer well."""
     asked = wan.now_ns()
     command = json.dumps({"op": "lookup"})

@@ -11,8 +11,6 @@ _ROUTERS: frozenset[Role] = frozenset({"edge", "access"})
 _OPENERS: frozenset[Role] = frozenset({"edge", "client"})
 
 _EVERY_HOST = {
-    # A new namespace takes these two from the machine, whatever that was tuned to.
-    "net.ipv4.tcp_congestion_control": "cubic",
     # Replies may leave by another interface than requests came in by; `all` and the interface's
     # own value (from `default`) are combined by max.
     "net.ipv4.conf.all.rp_filter": "0",

@@ -9,6 +9,9 @@ from typing import Any
 from emulator.impairment import Impairment
 from emulator.plan.model import HostSpec, Plan
 
+# A machine may be tuned to another algorithm (bbr, often); a new namespace takes that over.
+CONGESTION = "cubic"
+
 
 @dataclass(frozen=True, slots=True)
 class HostWiring:
@@ -20,6 +23,7 @@ class HostWiring:
     loopback: tuple[str, ...]
     routes: tuple[tuple[str, str, str], ...]
     neighbours: tuple[tuple[str, str, str], ...]
+    congestion: str = CONGESTION
 
 
 @dataclass(frozen=True, slots=True)

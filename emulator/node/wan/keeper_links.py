@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,25 @@ def host_lines(wiring: dict[str, Any]) -> list[str]:
             f"addr add {address} dev {name}{_nodad(address)}" for address in link["addresses"]
         ]
         lines.append(f"link set {name} up")
+        lines += [_connected(address, name, wiring) for address in link["addresses"]]
     for destination, gateway, source in wiring["routes"]:
+        chosen = f" src {source}" if source else ""
         lines.append(
-            f"route add {destination} via {gateway}" + (f" src {source}" if source else "")
+            f"route add {destination} via {gateway}{chosen} congctl {wiring['congestion']}"
         )
     for name, address, mac in wiring["neighbours"]:
         lines.append(f"neigh replace {address} lladdr {mac} dev {name} nud permanent")
     return lines
+
+
+def _connected(address: str, link: str, wiring: dict[str, Any]) -> str:
+    """The kernel's own route to a link, with our congestion control on it. A namespace's default
+    can only be one of tcp_allowed_congestion_control; a route's may be any (ip-route(8))."""
+    here = ip_interface(address)
+    return (
+        f"route replace {here.network} dev {link} proto kernel scope link src {here.ip} "
+        f"congctl {wiring['congestion']}"
+    )
 
 
 def _nodad(address: str) -> str:
