@@ -7,10 +7,13 @@ ports are sockets, opened where the links end.
 
 from __future__ import annotations
 
+import array
 import ctypes
+import fcntl
 import itertools
 import json
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -26,6 +29,7 @@ from emulator.node.wan.records import Record, decode
 from emulator.node.wan.table import PathTable
 
 CLONE_NEWNET = 0x40000000
+_SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DEADLINE_S = 10.0
 
@@ -180,6 +184,14 @@ class WireLab:
                 self.records += decode(self._inbox.recv(1 << 16))
             except BlockingIOError:
                 return self.records
+
+    def without_offload(self, number: int) -> None:
+        """Make the kernel segment and sum in software what the wire sends to a site: the site
+        then checks every checksum, which it would not do for a partial one."""
+        with inside(self.wan.path), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_:
+            value = array.array("I", [_ETHTOOL_STXCSUM, 0])
+            request_ = struct.pack("16sP", f"w{number}".encode(), value.buffer_info()[0])
+            fcntl.ioctl(any_, _SIOCETHTOOL, request_)
 
     def remove_link(self, number: int) -> None:
         self.wan.run("ip", "link", "delete", f"w{number}")

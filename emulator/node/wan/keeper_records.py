@@ -15,7 +15,7 @@ def events_of(message: bytes, sites: Mapping[int, str]) -> Iterator[dict[str, An
     """The events that one message of records tells, with the sites' names."""
     for record in decode(message):
         if record.what == "lost":
-            yield {"kind": "lost", "t": record.t, "count": record.count, "where": WIRE}
+            yield {"kind": "lost", "t": record.t, "count": record.missing, "where": WIRE}
         elif not is_answer(record):
             yield _packet(record, sites)
         elif record.out is not None:  # a dropped answer reaches nobody's cache

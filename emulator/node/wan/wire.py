@@ -60,6 +60,7 @@ class Wire:
         self, table: PathTable, control: socket.socket, records: socket.socket, seed: int
     ) -> None:
         self._words = table.words
+        control.settimeout(0)
         self._control = control
         self._outbox = Outbox(records)
         self._seed = seed
@@ -162,34 +163,40 @@ class Wire:
 
     def _obey(self) -> bool:
         """Carry out one control message; False at the control socket's end."""
-        data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 4)
-        if not data:
-            return False
         try:
-            self._carry_out(json.loads(data), fds)
-            answer: dict[str, Any] = {"ok": True}
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        self._control.send(json.dumps(answer).encode())
-        return True
+            data, fds, _, _ = socket.recv_fds(self._control, 1 << 16, 4)
+            if data:
+                self._control.send(json.dumps(self._answer(data, fds)).encode())
+        except BlockingIOError:  # nobody reads our answers; frames come first
+            return True
+        except ConnectionError:
+            return False
+        return bool(data)
 
-    def _carry_out(self, request: dict[str, Any], fds: list[int]) -> None:
-        match request["op"], fds:
-            case "port", [fd]:
-                self._add_port(request["site"], socket.socket(fileno=fd))
+    def _answer(self, data: bytes, fds: list[int]) -> dict[str, Any]:
+        sent = [socket.socket(fileno=fd) for fd in fds]
+        try:
+            self._carry_out(json.loads(data), sent)
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            for socket_ in sent:
+                socket_.close()
+            return {"error": f"{type(error).__name__}: {error}"}
+        return {"ok": True}
+
+    def _carry_out(self, request: dict[str, Any], sent: list[socket.socket]) -> None:
+        match request["op"], sent:
+            case "port", [socket_]:
+                self._add_port(request["site"], socket_)
             case "unport", []:
                 self._drop_port(request["site"])
             case "macs", []:
                 macs = request["macs"].items()
                 self._macs = {bytes.fromhex(mac.replace(":", "")): site for mac, site in macs}
             case op, _:
-                for fd in fds:
-                    os.close(fd)
-                raise ValueError(f"{op!r} with {len(fds)} descriptors is not an operation")
+                raise ValueError(f"{op!r} with {len(sent)} descriptors is not an operation")
 
     def _add_port(self, site: int, socket_: socket.socket) -> None:
         if not 0 < site < SITES:
-            socket_.close()
             raise ValueError(f"site {site} is not one of 1..{SITES - 1}")
         self._drop_port(site)
         socket_.settimeout(0)
