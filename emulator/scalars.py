@@ -30,7 +30,7 @@ def is_label(text: str) -> bool:
 def label(text: str) -> str:
     """A name of the user's own."""
     if not is_label(text):
-        raise ValueError(f"{text!r} is no name; use 1 to 20 of a-z, 0-9 and - (not at the ends)")
+        raise ValueError(f"{text!r} is no name; use 1 to 20 of a-z, 0-9 and, between them, -")
     return text
 
 

@@ -39,10 +39,11 @@ def parse_share(text: str) -> float:
     """A share between 0 and 1, written in percent: `0.1%`."""
     number, unit = _split(text, "a share like 0.1%")
     if unit != "%":
-        raise ValueError(f"{text!r} has no unit; write {text}%")
+        wrong = f"has the unit {unit!r}" if unit else "has no unit"
+        raise ValueError(f"{text!r} {wrong}; write {number:g}%")
     if number > 100:
         raise ValueError(f"{text!r} is more than 100%")
-    return number / 100
+    return round(number / 100, 12)  # 99.9% is 0.999, not the float above it
 
 
 def parse_frequency(text: str) -> float:

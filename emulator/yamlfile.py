@@ -21,7 +21,10 @@ import yaml
 from emulator.errors import FileProblems, Problem, UsageError, suggest
 
 T = TypeVar("T")
-_PLAIN_TAG = "tag:yaml.org,2002:"
+_PLAIN_TAGS = {
+    f"tag:yaml.org,2002:{kind}"
+    for kind in ("str", "null", "bool", "int", "float", "timestamp", "value", "merge", "map", "seq")
+}
 _BIGGEST_FILE = 1_000_000  # bytes; a lab of the largest size allowed is described in about 20 kB
 
 
@@ -77,15 +80,15 @@ class Document:
         return Entry(self, node, "", node.start_mark.line + 1)
 
     def _broken(self, error: yaml.MarkedYAMLError) -> FileProblems:
-        mark = error.problem_mark or error.context_mark
+        mark, start = error.problem_mark or error.context_mark, error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         hint = f"look at column {column}"
+        if start and start.line + 1 != line:
+            hint += f", and at line {start.line + 1}, where it began"
         if "'\\t'" in (error.problem or ""):
-            hint += "; indent with spaces, not tabs"
-        context = f" {error.context}" if error.context else ""
-        return FileProblems(
-            self.file, [Problem(line, "", f"not YAML: {error.problem}{context}", hint)]
-        )
+            hint = "indent with spaces, not tabs"
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        return FileProblems(self.file, [Problem(line, "", f"not YAML: {what}", hint)])
 
     def raise_problems(self) -> None:
         """FileProblems with all that was found, each once; nothing if all is well."""
@@ -132,7 +135,8 @@ class Entry:
         try:
             return convert(text)
         except ValueError as error:
-            what, _, hint = str(error).partition("; ")
+            message = str(error)
+            what, _, hint = message.partition("; ") if "; " not in text else (message, "", "")
             self.problem(what, hint)
             return otherwise
 
@@ -180,10 +184,10 @@ class Entry:
                 self.document.problems.append(Problem(line, self.path, what, "write a plain name"))
 
     def _is_unusable(self) -> bool:
-        return self.is_empty() or not self.node.tag.startswith(_PLAIN_TAG)
+        return self.is_empty() or self.node.tag not in _PLAIN_TAGS
 
     def _wants(self, what: str) -> None:
-        if not self.node.tag.startswith(_PLAIN_TAG):
+        if self.node.tag not in _PLAIN_TAGS:
             self.problem(f"the tag {self.node.tag} means nothing here", "delete it")
         elif self.is_empty():
             self.problem("has no value", "give it one or leave the key out")

@@ -44,7 +44,7 @@ def parse_objective(text: str) -> Objective:
         figure=figure,
         statistic=_statistic(figure, statistic),
         comparison=cast(Comparison, comparison),
-        bound=_bound(figure)(bound),
+        bound=float(_bound(figure)(bound)),
         city=city,
         client=client,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -74,7 +75,7 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
 
 def _read_end(entry: Entry | None, steps: tuple[Step, ...]) -> float:
     end_s = entry.value(_AT, 0.0) if entry else 0.0
-    last_s = max((step.at_s for step in steps), default=0.0)
+    last_s = steps[-1].at_s if steps else 0.0
     if entry and end_s and end_s <= last_s:
         entry.problem(f"the run ends before its last step ({last_s:g} s)", "make it end later")
     return end_s
@@ -118,7 +119,7 @@ def _read_steps(entry: Entry | None) -> tuple[Step, ...]:
 def _read_step(entry: Entry) -> Step:
     fields = entry.fields(STEP_KEYS)
     at = fields.required("at", "at: 10s")
-    at_s = at.value(_AT, 0.0) if at else 0.0
+    at_s = at.value(_AT, math.nan) if at else math.nan  # which is neither before nor after
     verbs = [verb for verb in VERBS if verb in fields]
     if len(verbs) != 1:
         if entry.is_mapping():

@@ -32,7 +32,7 @@ def check_targets(scenario: Scenario, known: Collection[str]) -> list[Problem]:
 
 def _advice(name: str, known: Collection[str]) -> str:
     sites = [other for other in known if "/" not in other]
-    return suggest(name, known) or f"sites here: {', '.join(sites)}"
+    return suggest(name, known if "/" in name else sites) or f"sites here: {', '.join(sites)}"
 
 
 def _lines(source: str, key: str, count: int) -> list[int]:

@@ -191,19 +191,20 @@ def _check_sites(
     for section, group in (("regions", regions), ("clients", cities), ("dns.servers", servers)):
         for site in group:
             if seen.setdefault(site.name, section) != section:
-                where = _where(top, section, site.name)
-                hint = "give every site a name of its own"
-                where.problem(f"{site.name!r} is named under {seen[site.name]} too", hint)
+                other = seen[site.name]
+                where = _find(top, section, site.name) or _find(top, other, site.name)
+                what = f"{site.name!r} is named under {other} and {section}"
+                (where or top.owner).problem(what, "give every site a name of its own")
     if len(seen) > SITES_MAX:
         top.owner.problem(f"{len(seen)} sites are too many", f"{SITES_MAX} is the most")
     return tuple(seen)
 
 
-def _where(top: Fields, section: str, name: str) -> Entry:
-    """The entry of a site, or the nearest thing around it (name servers may be defaults)."""
-    entry = top.owner
+def _find(top: Fields, section: str, name: str) -> Entry | None:
+    """Where a name is given, if it is: name servers may be there by default."""
+    entry: Entry | None = top.owner
     for key in (*section.split("."), name):
-        entry = entry.named().get(key, entry) if entry.is_mapping() else entry
+        entry = entry.named().get(key) if entry and entry.is_mapping() else None
     return entry
 
 
@@ -212,7 +213,8 @@ def _check_service_names(
 ) -> None:
     for name in {s.name for s in services} & {s.name for s in servers}:
         what = f"{name!r} is the DNS name of a name server"
-        _where(top, "services", name).problem(what, "call the service otherwise")
+        where = _find(top, "services", name) or _find(top, "dns.servers", name)
+        (where or top.owner).problem(what, "call the service otherwise")
 
 
 def _read_kernel(entry: Entry) -> dict[str, int]:

@@ -25,12 +25,23 @@ _RTT = duration("0s", "20s")
 def read_paths(entry: Entry, sites: Collection[str]) -> tuple[PathSetting, ...]:
     """All of `paths:`, in the file's order of first mention."""
     found: dict[tuple[str, str], PathSetting] = {}
+    said_last: dict[tuple[str, str], Entry] = {}
     for name, path in entry.named().items():
         for setting in _read_path(name, path, sites):
             direction = (setting.source, setting.target)
             earlier = found.get(direction)
             found[direction] = _merge(earlier, setting, path) if earlier else setting
+            said_last[direction] = path
+    for direction, setting in found.items():
+        _check_jitter(setting, said_last[direction])
     return tuple(found.values())
+
+
+def _check_jitter(setting: PathSetting, entry: Entry) -> None:
+    one_way_s, jitter_s = setting.one_way_s, setting.jitter_s
+    if one_way_s is not None and jitter_s is not None and jitter_s > one_way_s:
+        what = f"a jitter of {jitter_s * 1e3:g} ms exceeds the delay of {one_way_s * 1e3:g} ms"
+        entry.problem(what, "the delay varies by +- the jitter and cannot go below 0")
 
 
 def _read_path(name: str, entry: Entry, sites: Collection[str]) -> Iterator[PathSetting]:
@@ -50,7 +61,7 @@ def _read_path(name: str, entry: Entry, sites: Collection[str]) -> Iterator[Path
         entry.problem("rtt speaks of a pair", f"write one_way, or {source}..{target}")
     setting = _read_setting(source, target, entry, fields)
     yield setting
-    if arrow == "..":
+    if arrow == ".." and source != target:
         yield replace(setting, source=target, target=source)
 
 
@@ -61,16 +72,12 @@ def _read_setting(source: str, target: str, entry: Entry, fields: Fields) -> Pat
             entry.problem("rtt and one_way speak of the same delay", "keep one of them")
         rtt_s = fields.value("rtt", _RTT, 0.0)
         one_way_s = rtt_s / 2
-    jitter_s = fields.value("jitter", duration("0s", "10s"), None)
-    if one_way_s is not None and jitter_s is not None and jitter_s > one_way_s:
-        what = f"a jitter of {jitter_s * 1e3:g} ms exceeds the delay of {one_way_s * 1e3:g} ms"
-        entry.problem(what, "the delay varies by +- the jitter and cannot go below 0")
     return PathSetting(
         source=source,
         target=target,
         line=entry.line,
         one_way_s=one_way_s,
-        jitter_s=jitter_s,
+        jitter_s=fields.value("jitter", duration("0s", "10s"), None),
         loss=fields.value("loss", share, None),
         rate_bps=fields.value("rate", rate("1kbit", "100gbit"), None),
         queue_s=fields.value("queue", duration("1ms", "60s"), None),

@@ -1,0 +1,189 @@
+"""The JSON Schema of the topology file, for editors. The parser says more than a schema can: what
+one part must know of another (names, places, intervals) is checked only there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.topology.parse import KERNEL, SERVERS_MAX
+
+Schema = dict[str, Any]
+_NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
+_UNSIGNED = r"[0-9]+(\.[0-9]+)?\s*"
+
+
+def topology_schema() -> Schema:
+    """JSON Schema, draft 2020-12, of a file as a plain YAML reader sees it."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "netemu topology",
+        **_object(
+            {
+                "netemu": {"const": 1, "description": "Version of this language."},
+                "name": {"type": "string", "pattern": _NAME, "description": "Name of the lab."},
+                "zone": _text(r"\.test$", "DNS zone of the services; default <name>.test."),
+                "regions": _named(_region(), "Datacenters: a balancer and its servers."),
+                "clients": _named(_city(), "Cities: clients behind one recursive resolver."),
+                "dns": _dns(),
+                "services": _named(_service(), "What clients want, by DNS name."),
+                "paths": _paths(),
+                "kernel": _kernel(),
+                "traffic": _traffic(),
+            },
+            required=("netemu", "name", "regions", "clients"),
+        ),
+    }
+
+
+def _object(properties: Schema, required: tuple[str, ...] = ()) -> Schema:
+    schema: Schema = {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+    return schema | ({"required": list(required)} if required else {})
+
+
+def _named(member: Schema, description: str, min_names: int = 1) -> Schema:
+    return {
+        "type": "object",
+        "description": description,
+        "propertyNames": {"pattern": _NAME},
+        "additionalProperties": member,
+        "minProperties": min_names,
+    }
+
+
+def _text(pattern: str, description: str) -> Schema:
+    return {"type": "string", "pattern": pattern, "description": description}
+
+
+def _integer(low: int, high: int, description: str) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high, "description": description}
+
+
+def _duration(description: str) -> Schema:
+    return _text(f"^{_UNSIGNED}(ns|us|ms|s|m|min|h)$", f"{description} For example 250ms or 5s.")
+
+
+def _location() -> Schema:
+    latitude = {"type": "number", "minimum": -90, "maximum": 90}
+    longitude = {"type": "number", "minimum": -180, "maximum": 180}
+    return {
+        "description": "aws:us-east-1, gcp:..., azure:..., city:Paris/FR, or coordinates.",
+        "oneOf": [
+            {"type": "string"},
+            _object({"lat": latitude, "lon": longitude}, required=("lat", "lon")),
+        ],
+    }
+
+
+def _servers() -> Schema:
+    return _integer(1, SERVERS_MAX, "Servers of each service; default 1.")
+
+
+def _region() -> Schema:
+    services = _named(_object({"servers": _servers()}), "What is different here.", min_names=0)
+    properties = {"location": _location(), "servers": _servers(), "services": services}
+    return _object(properties, required=("location",))
+
+
+def _city() -> Schema:
+    timeouts = _object(
+        {
+            "lookup": _duration("Patience for a name; default 2s."),
+            "connect": _duration("Patience for a connection; default 3s."),
+            "response": _duration("Patience for an answer; default 3s."),
+        }
+    )
+    return _object({"location": _location(), "timeouts": timeouts}, required=("location",))
+
+
+def _policy_properties() -> Schema:
+    health_check = _object(
+        {
+            "interval": _duration("Between checks; default 1s."),
+            "timeout": _duration("Of one check, never above the interval; default 1s."),
+            "fall": _integer(1, 100, "Failures in a row until DOWN; default 3."),
+            "rise": _integer(1, 100, "Successes in a row until UP; default 2."),
+        }
+    )
+    return {
+        "ttl": _duration("How long resolvers may keep an answer, whole seconds; default 5s."),
+        "policy": {"const": "latency", "description": "Each city goes to the nearest region."},
+        "health_check": health_check,
+    }
+
+
+def _dns() -> Schema:
+    name_server = _object({"location": _location()}, required=("location",))
+    servers = _named(name_server, "Default: ns1, ns2 beside the first two regions.")
+    return _object({**_policy_properties(), "servers": servers})
+
+
+def _service() -> Schema:
+    port = _integer(1, 65535, "Not 7, the echo's.") | {"not": {"const": 7}}
+    service = _object(
+        {
+            "port": port | {"description": "What clients connect to; default 80. Not 7."},
+            "target_port": port | {"description": "What servers listen on; default 8080. Not 7."},
+            "balance": {"enum": ["l4", "l7"], "description": "TCP or HTTP; default l7."},
+            "rules": {"type": "array", "items": _rule(), "description": "Only for l7."},
+            "dns": _object(_policy_properties()),
+            "drain_timeout": _duration("Patience of a drain with open connections; default 30s."),
+        }
+    )
+    return {"oneOf": [service, {"type": "null"}]}
+
+
+def _rule() -> Schema:
+    pair = {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    }
+    properties = {
+        "path": _text("^/", "Beginning of the path."),
+        "header": pair | {"description": "A header's name and exact value."},
+        "cookie": pair | {"description": "A cookie's name and exact value."},
+        "to": _text(_NAME, "Another l7 service, whose servers answer."),
+        "deny": _integer(400, 599, "HTTP status to refuse with."),
+        "redirect": {"type": "string", "description": "Where a 302 sends the client."},
+    }
+    conditions = [{"required": [key]} for key in ("path", "header", "cookie")]
+    actions = [{"required": [key]} for key in ("to", "deny", "redirect")]
+    return _object(properties) | {"anyOf": conditions, "oneOf": actions}
+
+
+def _paths() -> Schema:
+    path = _object(
+        {
+            "one_way": _duration("Delay of each direction."),
+            "rtt": _duration("Round trip, only of a..b; each direction has half of it."),
+            "jitter": _duration("The delay varies within +- this."),
+            "loss": _text(f"^{_UNSIGNED}%$", "Part of the segments that is lost, like 0.1%."),
+            "rate": _text(f"^{_UNSIGNED}[kKmMgG]?([bB][iI][tT]|[bB][pP][sS])$", "Like 100mbit."),
+            "queue": _duration("Longest wait for the rate; default 1s."),
+        }
+    )
+    return {
+        "type": "object",
+        "description": "a->b is one direction, a..b both.",
+        "propertyNames": {"pattern": r"^\S+\s*(->|\.\.)\s*\S+$"},
+        "additionalProperties": path,
+    }
+
+
+def _kernel() -> Schema:
+    return _object(
+        {key: _integer(low, high, f"net.ipv4.{key}") for key, (low, high) in KERNEL.items()}
+    )
+
+
+def _traffic() -> Schema:
+    rate = _text(rf"^{_UNSIGNED}/(s|min)$", "Requests of every kind in every city, like 5/s.")
+    return {
+        "description": "The light load that starts with the lab.",
+        "oneOf": [{"const": "none"}, _object({"rate": rate}, required=("rate",))],
+    }
