@@ -151,7 +151,7 @@ class Story:
 
     def packet(self, at: float, what: str, source: str, target: str, **fields: Any) -> Story:
         """A telling segment, delivered after 10 ms unless `out` says otherwise."""
-        known = {"src": "", "dst": "", "out": ns(at + 0.01)} | fields
+        known: dict[str, Any] = {"src": "", "dst": "", "out": ns(at + 0.01)} | fields
         self.events.append(Packet(t=ns(at), what=what, source=source, target=target, **known))
         return self
 
@@ -182,7 +182,7 @@ class Story:
         """The story, folded in the order in which a recorder would have seen it."""
         history = History()
         for event in self.ordered():
-            history.feed(event.to_json())
+            history.feed(event)
         return history
 
     def ordered(self) -> list[Event]:

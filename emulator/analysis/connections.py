@@ -52,8 +52,7 @@ def reversion(
 ) -> Reversion | None:
     """When a client that prefers a healed region was served by it again, for 3 s and 10 requests.
 
-    None when it does not apply: not healed, another region preferred, never left, or the history
-    ends too soon to tell.
+    None when it does not apply: not healed, another region preferred, or never left.
     """
     preferred = history.run.preferred.get(client.city, []) if history.run else []
     if life.healed is None or not preferred or preferred[0] not in life.sites:
@@ -70,7 +69,7 @@ def reversion(
             return Reversion((run[0].t - life.healed) / NS_PER_S, preferred[0])
     tail = after[-WINDOW_REQUESTS:]
     if run or len(tail) < WINDOW_REQUESTS or tail[-1].t - life.healed < WINDOW_NS:
-        return None
+        return Reversion(None, "")
     return Reversion(None, Counter(r.region for r in tail).most_common(1)[0][0])
 
 

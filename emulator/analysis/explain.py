@@ -81,7 +81,8 @@ def _hidden(fault: FaultMeasured, history: History) -> str:
     """Nobody noticed: say what hid it, when the history knows."""
     requests = sum(row.requests for row in fault.rows)
     calm = f"No request failed ({requests} were made)"
-    if fault.life.how == "drain":
+    stayed = [row for row in fault.rows if row.to_region in fault.life.sites]
+    if fault.life.how == "drain" and not stayed:
         return f"{calm}: every client had moved before the connections were closed."
     servers = [host.split("/")[1] for host in fault.life.hosts if "/" in host]
     marked = sorted(

@@ -70,10 +70,10 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Reversion:
-    """Where a client ended up after its preferred region was healed."""
+    """Where a client that had left its preferred region ended up after the heal."""
 
     seconds: float | None  # back after so long; None: it stays where it is
-    region: str  # that serves it now
+    region: str  # that serves it now; "": the history ends too soon to tell
 
 
 @dataclass(frozen=True, slots=True)

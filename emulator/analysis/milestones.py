@@ -154,7 +154,8 @@ def _first_lookup(history: History, move: Move) -> int | None:
     connections = history.connections[move.client]
     there = {c.conn for c in connections if _elsewhere(history, c.address, move)}
     attempts = (c.t for c in connections if c.phase == "attempt" and c.conn in there)
-    return min((t for t in chain(lookups, attempts) if t >= move.began), default=None)
+    told = [t for t in lookups if t >= move.began]
+    return min(told or (t for t in attempts if t >= move.began), default=None)
 
 
 def _first_handshake(history: History, move: Move) -> int | None:

@@ -21,10 +21,12 @@ class Moment:
 def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
     """What somebody who watched would have said, oldest first."""
     found = [_start(measured, history)] if history.requests else []
+    begins = [fault.life.began for fault in measured.faults]
     for fault in measured.faults:
         life = fault.life
+        until = min([fault.ends, *(t for t in begins if t > life.began)])
         found.append(Moment(life.began, life.name))
-        found += _noticed(fault, history)
+        found += _noticed(fault, history, until)
         found += [moment for city in _cities(fault) for moment in _city(city)]
         if life.healed is not None:
             found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
@@ -51,9 +53,8 @@ def _start(measured: Measurements, history: History) -> Moment:
     return Moment(history.origin_ns, begun)
 
 
-def _noticed(fault: FaultMeasured, history: History) -> list[Moment]:
+def _noticed(fault: FaultMeasured, history: History, until: int) -> list[Moment]:
     """Each region that the name servers gave up, one line: the first server, then the others."""
-    until = fault.ends
     downs: dict[str, dict[str, int]] = {}
     for event in sorted(history.health, key=lambda h: h.t):
         if event.state == "DOWN" and fault.life.began <= event.t <= until:

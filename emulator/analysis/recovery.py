@@ -85,9 +85,15 @@ def _fault(
     history: History, life: FaultLife, seen: dict[Client, Evidence], senders: Senders
 ) -> FaultMeasured:
     scenes = [_scene(history, life, client, known) for client, known in seen.items()]
-    rows = [_row(scene, senders) for scene in scenes if scene.seen.end >= life.began]
+    rows = [_row(scene, senders) for scene in scenes if _was_there(scene)]
     ends = life.healed if life.healed is not None else history.last_ns
     return FaultMeasured(life, ends, tuple(rows), wire_record(history, life, ends))
+
+
+def _was_there(scene: _Scene) -> bool:
+    """False for traffic that had been stopped before the fault."""
+    patience_ns = scene.history.patience_ns(scene.client.city)
+    return scene.seen.end + patience_ns >= scene.life.began
 
 
 def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) -> _Scene:
@@ -106,11 +112,11 @@ def _row(scene: _Scene, senders: Senders) -> Row:
     course, horizon, notes = _course(scene)
     state, reason = judge(course, scene.bound_s)
     window = course.window if state == "recovered" else None
-    to_region = _served_from(scene.seen, window)
+    until = min(t for t in (life.healed, horizon, history.last_ns + 1) if t is not None)
+    to_region = _served(scene, window, until) if state in ("recovered", "unaffected") else ""
     path = Milestones()
     if window is not None:
         path = milestones(history, Move(client, life.began, window.t, scene.from_region, to_region))
-    until = min(t for t in (life.healed, horizon, history.last_ns + 1) if t is not None)
     became, reset = fates(history, client, life.began, until)
     return Row(
         client=client,
@@ -192,12 +198,12 @@ def _availability(requests: Sequence[Request]) -> tuple[int, int]:
     return sum(r.outcome == "ok" for r in requests), sum(map(is_failed, requests))
 
 
-def _served_from(seen: Evidence, window: Request | None) -> str:
-    """The region that served most of a window's first requests."""
-    if window is None:
-        return ""
-    served = [r for r in seen.requests if r.t >= window.t and r.outcome == "ok"]
-    return _majority(served[:_MAJORITY_OF])
+def _served(scene: _Scene, window: Request | None, until: int) -> str:
+    """The region that served a window's first requests; without one, the episode's last."""
+    served = [r for r in scene.seen.requests if r.outcome == "ok" and r.t >= scene.life.began]
+    if window is not None:
+        return _majority([r for r in served if r.t >= window.t][:_MAJORITY_OF])
+    return _majority([r for r in served if r.t < until][-_MAJORITY_OF:])
 
 
 def _majority(requests: Sequence[Request]) -> str:

@@ -134,6 +134,8 @@ def _recovery(row: Row) -> _Figure:
 def _reversion(row: Row) -> _Figure | None:
     if row.reversion is None:
         return None
+    if not row.reversion.region:
+        return _Figure(None, f"{client_name(row.client)}: the history ends too soon after the heal")
     if row.reversion.seconds is None:
         return _Figure(math.inf, f"{client_name(row.client)}: stays on {row.reversion.region}")
     return _Figure(row.reversion.seconds)
@@ -157,5 +159,5 @@ _ROW_FIGURES: dict[str, Callable[[Row], _Figure | None]] = {
 
 def _nothing(objective: Objective) -> str:
     if objective.figure == "reversion_s":
-        return "nothing was healed that a client had left, or the history ends too soon to tell"
+        return "nothing was healed that a client had left"
     return "no client of the run is what it speaks of, or no fault took effect"

@@ -17,8 +17,8 @@ first planned request; null: does not apply or did not happen:
                     with_heal, relapses, outage_s, requests, unknown, requests_lost,
                     lost_after_heal, losses[] (outcome, detail, closed_by, sender, count),
                     connections (what became of those open at the fault, counted), resets,
-                    from_region, to_region, baseline_availability, reversion (seconds | null,
-                    region), notes[]
+                    from_region, to_region, baseline_availability, reversion (seconds | null:
+                    stays; region, "": too soon to tell), notes[]
     objectives[]    text, figure, outcome, measured, reason
     availability[]  city, client, ok, failed: over the whole run
     schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max

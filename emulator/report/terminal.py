@@ -125,6 +125,8 @@ def _moments(measured: Measurements, history: History, console: Console) -> None
 
 def _strips(measured: Measurements, history: History, console: Console, width: int) -> None:
     affected = [row.client for row in measured.rows() if row.state != "unaffected"]
+    if not measured.faults:
+        affected = history.clients()
     lines = strip_lines(history, affected, width)
     if not lines:
         return
@@ -205,7 +207,8 @@ def _after_heal(row: Row) -> str:
     if row.reversion is not None:
         back = row.reversion.seconds
         region = row.reversion.region
-        told.append(f"stays on {region}" if back is None else f"{region} after {back:.1f} s")
+        stays = f"stays on {region}" if region else "unclear"
+        told.append(stays if back is None else f"{region} after {back:.1f} s")
     if row.lost_after_heal:
         told.append(f"{row.lost_after_heal} lost")
     return "\n".join(told) or "-"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tests.builders import ADDRESSES, KINDS, NAME_SERVERS, Story
 
 OBJECTIVES = [
@@ -20,6 +22,8 @@ OBJECTIVES = [
         "bound": 100.0,
     },
 ]
+# Fields of a request on a connection that was open already.
+OPEN: dict[str, Any] = {"lookup": None, "connecting": None, "connected": None}
 
 
 def region_loss() -> Story:
@@ -43,28 +47,26 @@ def region_loss() -> Story:
 
 
 def _keepalive(story: Story) -> None:
-    none = {"lookup": None, "connecting": None, "connected": None}
     for conn in range(4):
         story.connection(0.1, "open", conn, client="keepalive")
         story.connection(
             13.0 + conn / 20, "close", conn, client="keepalive", closed_by="us", detail="response"
         )
-    story.requests(0, 10, kind="keepalive", **none)
-    story.requests(10, 10.2, kind="keepalive", outcome="timeout", detail="response", **none)
+    story.requests(0, 10, kind="keepalive", **OPEN)
+    story.requests(10, 10.2, kind="keepalive", outcome="timeout", detail="response", **OPEN)
     story.dead(10.2, 18.7, kind="keepalive")
     story.requests(18.7, 18.75, kind="keepalive", region="eu-west")
-    story.requests(18.75, 60, kind="keepalive", region="eu-west", **none)
+    story.requests(18.75, 60, kind="keepalive", region="eu-west", **OPEN)
 
 
 def _stream(story: Story) -> None:
-    none = {"lookup": None, "connecting": None, "connected": None}
     story.connection(0.1, "open", 1)
     story.connection(13.0, "close", 1, closed_by="us", detail="stalled")
     story.connection(17.9, "attempt", 2, address="")
     story.connection(20.9, "failed", 2, closed_by="us", detail="connect")
     story.connection(21.0, "attempt", 3, address="")
     story.connection(21.08, "open", 3, address=ADDRESSES["eu-west"])
-    story.requests(0, 10, kind="stream", **none)
-    story.requests(10, 13, kind="stream", outcome="error", detail="stalled", takes=3.0, **none)
-    story.requests(13, 21.1, kind="stream", outcome="error", detail="unconnected", takes=0, **none)
-    story.requests(21.1, 60, kind="stream", region="eu-west", **none)
+    story.requests(0, 10, kind="stream", **OPEN)
+    story.requests(10, 13, kind="stream", outcome="error", detail="stalled", takes=3.0, **OPEN)
+    story.requests(13, 21.1, kind="stream", outcome="error", detail="unconnected", takes=0, **OPEN)
+    story.requests(21.1, 60, kind="stream", region="eu-west", **OPEN)

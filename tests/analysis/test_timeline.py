@@ -6,13 +6,13 @@ import pytest
 
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import History, read_history
-from tests.analysis.stories import region_loss
 from tests.builders import Story, ns
 
 
 def test_a_file_gives_the_same_measurements_as_the_events(tmp_path):
     """Live and afterwards: one code, one result."""
-    story = region_loss()
+    story = Story().fault(10).down(13.4).answer(12, "us-east").answer(18, "eu-west")
+    story.requests(0, 10, rate=10).dead(10, 18, rate=10).requests(18, 30, region="eu-west")
     path = tmp_path / "history.jsonl"
     path.write_text(story.lines())
     live = History()
