@@ -93,8 +93,7 @@ class Flows:
         if flags & (_SYN | _RST):
             whats = self._opening_or_reset(key, sequence, flags)
         else:
-            length = payload + (flags & _FIN)
-            whats = self._sent(key, sequence, length, bool(flags & _FIN)) if length else ()
+            whats = self._sent(key, sequence, payload, flags & _FIN)
         return Sight(whats, key[:-4], key[-4:], b"") if whats else None
 
     def _opening_or_reset(self, key: bytes, sequence: int, flags: int) -> tuple[int, ...]:
@@ -108,9 +107,11 @@ class Flows:
             return (SYNACK_AGAIN if is_again else SYNACK,)
         return (SYN_AGAIN if is_again else SYN,)
 
-    def _sent(self, key: bytes, sequence: int, length: int, fin: bool) -> tuple[int, ...]:  # noqa: FBT001 (a bit of the segment, in the innermost loop)
-        """A segment that takes `length` of the sequence space."""
-        end = (sequence + length) & _MASK
+    def _sent(self, key: bytes, sequence: int, payload: int, fin: int) -> tuple[int, ...]:
+        """A segment of an open connection; `fin` (0 or 1) takes one of the sequence space."""
+        if not payload + fin:
+            return ()
+        end = (sequence + payload + fin) & _MASK
         direction = self._directions.get(key)
         if direction is None:
             self._remember(key, _Direction(sequence, end, fresh=False))
@@ -118,9 +119,9 @@ class Flows:
         self._directions.move_to_end(key)
         if not 0 < (end - direction.high) & _MASK < _HALF:
             # One byte sent again is how a keep-alive or a window probe looks.
-            return (AGAIN,) if fin or length > 1 else ()
+            return (AGAIN,) if fin or payload > 1 else ()
         direction.high = end
-        is_first = direction.fresh and length > fin
+        is_first = direction.fresh and payload > 0
         if is_first:
             direction.fresh = False
         return ((DATA,) if is_first else ()) + ((FIN,) if fin else ())
