@@ -31,6 +31,8 @@ class Running:
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
+            if not line.endswith(b"\n"):
+                return  # killed in the middle of a write
             event = parse_event(json.loads(line))
             assert event is not None, line
             with self._more:

@@ -178,7 +178,8 @@ def test_nonsense_on_stdin_is_survived(start, serve):
     server = serve(servers.tcp_server(servers.http()))
     run = start(server.port, http=50)
     run.send(op="dance")
-    run.send(op="traffic", rates={"gopher": 1})
+    for rates in ({"gopher": 1}, {"http": float("inf")}, {"http": -1}, ["http"], None):
+        run.send(op="traffic", rates=rates)
     run.process.stdin.close()
     seen = len(run.requests(outcome="ok"))
     run.requests(seen + 20, outcome="ok")

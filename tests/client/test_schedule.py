@@ -67,6 +67,14 @@ def test_no_drift_after_hours():
 
 
 def test_aligning_keeps_the_grid_of_the_origin():
-    """A schedule aligned to an instant in the past goes on where that one would be now."""
-    whole = take(Schedule(FULL, 1000), 300)
-    assert take(aligned(FULL, 1000, whole[123][0]), 10) == whole[123:133]
+    """An origin long ago gives the slots that its schedule would have now, and none of the past."""
+    now = 3600 * NS_PER_S + 1234
+    dues = [due for due, _ in take(aligned(FULL, 1000, now), 10)]
+    assert {(due - 1000) % 5_000_000 for due in dues} == {2_500_000}
+    assert now <= dues[0] < now + 10_000_000
+
+
+def test_aligning_to_the_future_waits_for_it():
+    """Nothing is due before the origin."""
+    assert aligned(FULL, 5000, 0).due == 5000 + 2_500_000
+    assert aligned({}, 0, 5).due == FOREVER

@@ -12,6 +12,7 @@ JSON lines on stdin:
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import json
@@ -39,6 +40,7 @@ from emulator.node.client.stream import Streams
 from emulator.node.client.udp import Datagrams
 
 GIVE_UP_NS = NS_PER_S  # after a long pause of ours (a frozen host) the missed are not made up for
+MOST_PER_S = 1000  # of one kind; five times what a whole city is asked for
 _PR_SET_TIMERSLACK = 29
 
 
@@ -84,7 +86,7 @@ class Client:
         return schedule.due
 
     def obey(self, command: dict[str, Any]) -> None:
-        """KeyError, ValueError, TypeError: not a command."""
+        """KeyError, ValueError, TypeError, AttributeError: not a command."""
         op = command["op"]
         if op == "traffic":
             self._set_rates({kind: float(rate) for kind, rate in command["rates"].items()})
@@ -102,6 +104,8 @@ class Client:
         unknown = rates.keys() - self._kinds.keys()
         if unknown:
             raise ValueError(f"no such kind: {', '.join(sorted(unknown))}")
+        if not all(0 <= rate <= MOST_PER_S for rate in rates.values()):
+            raise ValueError(f"a rate is between 0 and {MOST_PER_S} requests/s")
         self._rates = rates
         for kind, load in self._kinds.items():
             load.resize(rates.get(kind, 0))
@@ -148,8 +152,9 @@ def main(path: str) -> None:
     settle()
     client.begin()
     Commands(loop, 0, client.obey)
-    loop.run(client.start_due, sink.flush)
-    sink.drain()
+    with contextlib.suppress(BrokenPipeError):  # nobody reads any more: nobody to tell
+        loop.run(client.start_due, sink.flush)
+        sink.drain()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,6 @@ class Commands:
         for line in filter(None, lines):
             try:
                 self._obey(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 sys.stderr.write(f"client: {line!r} is not a command: {error!r}\n")
         return bool(data)

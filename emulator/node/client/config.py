@@ -51,6 +51,11 @@ class Config:
             udp_port=data.get("udp_port", UDP_PORT),
         )
 
+    @property
+    def host(self) -> str:
+        """The Host header: with the port where it is not HTTP's own."""
+        return self.fqdn if self.port == 80 else f"{self.fqdn}:{self.port}"
+
     def region_of(self, address: str) -> str:
         """The region whose prefix holds the address, "" if none does."""
         if address not in self._seen:

@@ -47,7 +47,7 @@ class Link:
         head = h11.Request(
             method="GET",
             target="/",
-            headers=[("Host", self._city.config.fqdn), ("User-Agent", "netemu")],
+            headers=[("Host", self._city.config.host), ("User-Agent", "netemu")],
         )
         data = (self._http.send(head) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
         try:

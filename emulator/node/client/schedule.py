@@ -7,6 +7,7 @@ rates whose ratios are whole, every kind has a constant period.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from emulator.clock import NS_PER_S
@@ -46,8 +47,7 @@ class Schedule:
 
 
 def aligned(rates: Mapping[str, float], origin: int, now: int) -> Schedule:
-    """The schedule that began at `origin`, without what was due before `now`."""
-    schedule = Schedule(rates, origin)
-    while schedule.due < now:
-        schedule.advance()
-    return schedule
+    """A schedule on the grid that begins at `origin`, from the first whole slot after `now` on."""
+    gap = NS_PER_S / max(1e-9, sum(rates.values()))
+    missed = math.ceil(max(0, now - origin) / gap)
+    return Schedule(rates, origin + round(missed * gap))

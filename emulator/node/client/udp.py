@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+import sys
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic_ns
@@ -113,7 +114,7 @@ class Datagrams:
             sent = self._find(data)
             if sent is not None and ancillary:
                 # struct sock_extended_err begins with the errno, 32 bits
-                number = int.from_bytes(ancillary[0][2][:4], "little")
+                number = int.from_bytes(ancillary[0][2][:4], sys.byteorder)
                 self._end(sent, failure_of(number))
 
     def _find(self, data: bytes) -> _Sent | None:
