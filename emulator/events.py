@@ -47,7 +47,7 @@ class Run(Event):
     services: list[dict[str, Any]]  # name, fqdn, port, addresses, ttl_s, interval_s, timeout_s, ...
     paths: list[dict[str, Any]]  # source, target, one_way_ms, measured_ms, because
     preferred: dict[str, list[str]]  # city -> regions, nearest first
-    bounds: dict[str, list[dict[str, Any]]]  # fault kind -> city, client, total_s, parts, because
+    bounds: dict[str, list[dict[str, Any]]]  # "power us-east" -> city, client, total_s, ...
     timeouts: dict[str, dict[str, float]]  # city -> lookup_s, connect_s, response_s
     objectives: list[dict[str, Any]]
     rates: dict[str, float]  # planned requests/s by client kind, in every city
@@ -199,7 +199,7 @@ class Daemon(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer(Event):
-    """A DNS answer on the wire, from a name server to a resolver; `t` is its arrival at the city."""
+    """A DNS answer on the wire, from a name server to a resolver; `t`: its arrival there."""
 
     kind: ClassVar[str] = "answer"
     source: str  # site of the server

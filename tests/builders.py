@@ -232,7 +232,7 @@ def _header(ttl: int, bound_s: float | None, header: dict[str, Any]) -> Run:
         ],
         "paths": _paths(),
         "preferred": PREFERRED,
-        "bounds": {"power": bounds},
+        "bounds": {"power us-east": bounds},
         "timeouts": {city: {"lookup_s": 2, "connect_s": 3, "response_s": 3} for city in PREFERRED},
         "objectives": [],
         "rates": {"http": 20.0},

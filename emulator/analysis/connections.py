@@ -36,8 +36,7 @@ def fates(history: History, client: Client, began: int, until: int) -> tuple[dic
             continue
         if began <= event.t < until:
             reset += event.closed_by == "peer-rst"
-            opened = last.get(event.conn)
-            if event.phase != "open" and opened and opened.phase == "open" and opened.t < began:
+            if event.phase == "close" and _was_open(last.get(event.conn), began):
                 became[_fate(event)] += 1
         if event.t < until:
             last[event.conn] = event
@@ -71,6 +70,11 @@ def reversion(
     if run or len(tail) < WINDOW_REQUESTS or tail[-1].t - life.healed < WINDOW_NS:
         return Reversion(None, "")
     return Reversion(None, Counter(r.region for r in tail).most_common(1)[0][0])
+
+
+def _was_open(before: Connection | None, began: int) -> bool:
+    """True for a connection older than the fault; one that the history did not see open is."""
+    return before is None or (before.phase == "open" and before.t < began)
 
 
 def _fate(event: Connection) -> Fate:

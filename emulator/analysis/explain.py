@@ -112,7 +112,7 @@ def _city(rows: Sequence[Row], history: History) -> list[str]:
         lead = max(moved, key=lambda row: row.parts()["detection_s"] + row.parts()["cache_s"])
         said += [_detection(lead), _cache(lead, history), _disagreement(lead, history)]
     for row in rows:
-        said.append(_row(row, city))
+        said.append(_row(row, city, history))
     if moved:
         said.append(_advice(moved))
     return [sentence for sentence in said if sentence]
@@ -171,14 +171,14 @@ def _differs(other: ServerView, row: Row, history: History) -> str:
     return " and ".join(told)
 
 
-def _row(row: Row, city: str) -> str:
+def _row(row: Row, city: str, history: History) -> str:
     name = f"{city}'s {kind_name(row.client.kind)}"
     if row.state == "inconclusive":
         return f"Of {name} nothing can be said: {row.reason}."
     if row.state == "not_recovered":
         return f"{name} did not recover: {row.reason}."
     took = f"{name} took {show_duration(row.recovery_s or 0.0)}"
-    because = _own_part(row)
+    because = _own_part(row, history)
     if row.with_heal:
         because.append("it recovered only once the fault was healed")
     if row.relapses:
@@ -186,7 +186,7 @@ def _row(row: Row, city: str) -> str:
     return f"{took}: {', and '.join(because)}." if because else f"{took}."
 
 
-def _own_part(row: Row) -> list[str]:
+def _own_part(row: Row, history: History) -> list[str]:
     """The parts that are the client's own."""
     parts = row.parts()
     if row.from_region == row.to_region:
@@ -205,8 +205,25 @@ def _own_part(row: Row) -> list[str]:
         span = show_duration(parts["connect_s"])
         said.append(f"{span} until its first handshake with {row.to_region}")
     if parts["resume_s"] >= _TELLING_S:
-        said.append(f"{show_duration(parts['resume_s'])} until everything was answered again")
+        last = _late_connections(row, history)
+        until = f"the last of its {last} new connections was open" if last > 1 else ""
+        span = show_duration(parts["resume_s"])
+        said.append(f"{span} until {until or 'everything was answered again'}")
     return said
+
+
+def _late_connections(row: Row, history: History) -> int:
+    """How many connections it opened to the new region up to its recovery, if that was what
+    the recovery waited for: the last of them was opened in the part's last quarter second."""
+    recovered = row.recovered or 0
+    opened = [
+        c.t
+        for c in history.connections[row.client]
+        if c.phase == "open"
+        and row.began <= c.t <= recovered
+        and history.region_of(c.address) == row.to_region
+    ]
+    return len(opened) if opened and recovered - max(opened) < _TELLING_S * NS_PER_S else 0
 
 
 def _advice(rows: Sequence[Row]) -> str:

@@ -101,7 +101,7 @@ def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) ->
     from_region = _majority(before[-_MAJORITY_OF:])
     bound = None
     if history.run and from_region in life.sites:
-        for entry in history.run.bounds.get(life.how, []):
+        for entry in history.run.bounds.get(f"{life.how} {from_region}", []):
             if (entry["city"], entry["client"]) == (client.city, client.kind):
                 bound = float(entry["total_s"])
     return _Scene(history, life, client, seen, from_region, bound)

@@ -68,7 +68,8 @@ def _head(history: History, console: Console) -> None:
         f"{kinds['client']} {'city' if kinds['client'] == 1 else 'cities'}",
         plural(kinds["dns"], "name server"),
     ]
-    console.print(Text(f"{run.lab}: {', '.join(named)}; scenario {run.scenario}, {run.wall}"))
+    what = f"scenario {run.scenario}" if run.scenario else run.command
+    console.print(Text(f"{run.lab}: {', '.join(named)}; {what}, {run.wall}"), soft_wrap=True)
     table = _table("path", "rtt set", "measured", "city", "goes to", "because", right=(1, 2))
     paths, cities = _path_rows(history), _city_rows(history)
     for index in range(max(len(paths), len(cities))):
@@ -87,7 +88,7 @@ def _rtts(history: History) -> dict[tuple[str, str], tuple[float, float | None]]
         if back is None:
             continue
         out, home = there.get("measured_ms"), back.get("measured_ms")
-        measured = out + home if out is not None and home is not None else None
+        measured = out + home if out and home else None  # 0: this netemu did not probe
         found[source, target] = (there["one_way_ms"] + back["one_way_ms"], measured)
     return found
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from emulator.analysis.explain import explain
 from emulator.analysis.recovery import measure
 from emulator.events import Proxy
-from tests.analysis.stories import region_loss
-from tests.builders import Story, ns
+from tests.analysis.stories import OPEN, region_loss
+from tests.builders import ADDRESSES, Story, ns
 
 
 def why(story: Story) -> str:
@@ -77,6 +77,16 @@ def test_a_server_that_l7_hid_names_the_balancer():
     text = why(story.requests(0, 40))
     assert "the balancer of us-east hid it" in text
     assert "marked www-1 DOWN after 3.00 s" in text
+
+
+def test_the_last_of_several_streams_is_what_recovery_waits_for():
+    """The first was on eu-west at once, the second after its attempt to the dead address."""
+    story = Story().fault(10).requests(0, 10, kind="stream").dead(10, 16, kind="stream")
+    for conn, at in enumerate((13.0, 15.9)):
+        story.connection(at - 0.1, "attempt", conn, address="")
+        story.connection(at, "open", conn, address=ADDRESSES["eu-west"])
+    text = why(story.requests(16, 40, kind="stream", region="eu-west", **OPEN))
+    assert "until the last of its 2 new connections was open" in text
 
 
 def test_partition_and_brownout_have_their_own_words():

@@ -296,6 +296,13 @@ def test_open_connections_meet_their_fates():
     assert row.reset == 1
 
 
+def test_a_connection_older_than_the_history_has_a_fate_too():
+    """A history that begins while a lab is running has not seen it open."""
+    story = Story().fault(10).requests(0, 40, kind="stream")
+    story.connection(13.1, "close", 5, closed_by="us", detail="stalled")
+    assert row_of(measure(story.history()), kind="stream").fates == {"silent": 1}
+
+
 def test_settled_waits_for_the_proof_of_recovery():
     """Not while requests are failing, not before the window is full; then yes."""
     story = moved()
