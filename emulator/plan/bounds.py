@@ -14,8 +14,9 @@ are ok, and requests are judged by their start, so a request that hangs delays n
   `keepalive` adds nothing either: an idle connection to a silent region fails once, after the
   response timeout, and is closed; requests take the last used one first and none is put back, so a
   pool of n is used up after n / rate, and as requests overlap only for a round trip or two in a
-  healthy pool, that is long before DNS has moved. `stream` stalls first and then attempts again and
-  again; an attempt that was given the old address holds it up: see `_stream_attempt_s`.
+  healthy pool, that is long before DNS has moved (a pool that an earlier fault has blown up may
+  take longer). `stream` stalls first and then attempts again and again; an attempt that was given
+  the old address holds it up: see `_stream_attempt_s`.
 * **connect**: a handshake with the new region. **resume**: until the schedule's next request.
 
 The bounds hold for a region cut from everybody, its name servers' paths intact, name servers alive.
@@ -66,8 +67,18 @@ class _Failover:
 
     @property
     def moved_s(self) -> float:
-        """From here on every lookup in this city gives the new address."""
+        """From here on every lookup in this city is answered with the new address at once."""
         return self.detection_s + PUBLISH_S + self.cache_s
+
+    @property
+    def expiry_s(self) -> float:
+        """From here on no lookup is answered with the old address, though it may wait."""
+        return self.moved_s - self.lookup_rtt_s
+
+    def old_fetches(self, since_s: float) -> int:
+        """How often after `since_s` the resolver can still fetch the old address."""
+        before_s = self.detection_s + PUBLISH_S - since_s
+        return 1 + int(before_s / max(self.service.ttl_s, 1)) if before_s > 0 else 0
 
 
 def moved_by_s(service: ServiceSpec) -> float:
@@ -144,37 +155,46 @@ def _stream(way: _Failover) -> Bound:
         words = "; streams stay until the soft stop's end cuts them"
     else:
         began_s = _stream_attempt_s(way)
-        words = f"; the first attempt after that begins at {began_s:.1f} s"
-    client_s = max(0.0, began_s - way.moved_s)
+        words = f"; the first attempt after that begins by {began_s:.1f} s"
+    client_s = max(0.0, began_s - way.expiry_s)  # the attempt's own lookup may be the fetch
     return _bound(way, "stream", client_s=client_s, connect_s=way.new_rtt_s, words=words)
 
 
 def _stream_attempt_s(way: _Failover) -> float:
     """The latest start of a stream's first attempt that is given the new address.
 
-    Attempts begin when the stream is lost, at `first` to `last`, and then every `shortest` to
-    `longest`. The k-th can only be the first good one if the one before it began before DNS had
-    moved; no attempt that begins later than that is given the old address.
+    Attempts begin when the stream is lost, between `first` and `last`, and then again after
+    `shortest` to `longest`, with `extra` once. The k-th can only be the first good one if the one
+    before it began while the resolver still held the old address.
     """
-    first, last, shortest, longest = _stream_attempts(way)
-    if way.moved_s <= first:
+    first, last, shortest, longest, extra = _stream_attempts(way)
+    if way.expiry_s <= first:
         return last
-    k = math.ceil((way.moved_s - first) / shortest)
-    return min(last + k * longest, max(last, way.moved_s + longest))
+    k = math.ceil((way.expiry_s - first) / shortest)
+    return min(last + k * longest, max(last, way.expiry_s + longest)) + extra
 
 
-def _stream_attempts(way: _Failover) -> tuple[float, float, float, float]:
+def _stream_attempts(way: _Failover) -> tuple[float, float, float, float, float]:
+    """first, last, shortest, longest, extra: see `_stream_attempt_s`."""
     gap_s, patience_s = way.gaps_s["stream"], way.timeouts.response_s
     if way.fault == "crash":  # FIN or RST arrives; each SYN is answered by RST
         period = way.old_rtt_s + STREAM_BACK_OFF_S
-        return 0.0, way.old_rtt_s, period, period + way.lookup_rtt_s
+        return 0.0, way.old_rtt_s, period, period, way.lookup_rtt_s
     # Stalled when the oldest message without an echo is as old as the response timeout.
-    first, last = patience_s - way.old_rtt_s, patience_s + gap_s
+    first = patience_s - way.old_rtt_s
     if way.fault == "freeze":  # the kernel still completes handshakes: every attempt stalls anew
-        shortest = patience_s + STREAM_BACK_OFF_S + way.old_rtt_s
-        return first, last, shortest, shortest + gap_s + way.lookup_rtt_s
+        shortest = way.old_rtt_s + patience_s + STREAM_BACK_OFF_S
+        # Messages keep their schedule, so what stalls is a whole number of gaps apart; the first
+        # attempt has no back-off, and a lookup may wait while the resolver fetches.
+        longest = _round_up(shortest, gap_s)
+        extra = STREAM_BACK_OFF_S + way.old_fetches(first) * _round_up(way.lookup_rtt_s, gap_s)
+        return first, first + gap_s, shortest, longest, extra
     period = way.timeouts.connect_s + STREAM_BACK_OFF_S
-    return first, last, period, period
+    return first, first + gap_s, period, period, 0.0
+
+
+def _round_up(seconds: float, gap_s: float) -> float:
+    return math.ceil(seconds / gap_s) * gap_s
 
 
 def _bound(way: _Failover, client: str, client_s: float, connect_s: float, words: str) -> Bound:

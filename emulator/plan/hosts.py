@@ -50,8 +50,8 @@ _DAEMONS: dict[Role, tuple[DaemonSpec, ...]] = {
     ),
     "ns": (DaemonSpec("dns", (*PYTHON, "emulator.node.dns", f"{CONFIGURATION}/dns.json")),),
 }
-# The edge writes nft rules for the UDP path.
-_CAPABILITIES: dict[Role, tuple[str, ...]] = {"edge": ("NET_ADMIN",)}
+# The edge writes nft rules for the UDP path; a client's TCP metrics are flushed before a run.
+_CAPABILITIES: dict[Role, tuple[str, ...]] = {"edge": ("NET_ADMIN",), "client": ("NET_ADMIN",)}
 
 
 def build_hosts(plan: Plan) -> tuple[HostSpec, ...]:

@@ -9,7 +9,7 @@ from emulator.plan import make_plan
 from emulator.plan.model import HostSpec, Plan
 from emulator.topology.parse import parse_topology
 
-TWO_REGION = Path(__file__).parents[2] / "topologies" / "two-region.yaml"
+TWO_REGION = Path(__file__).parents[1] / "golden" / "valid" / "two-region.yml"
 
 # Services that are not everywhere, both balances, rules of every sort, paths of their own.
 WIDE = """\

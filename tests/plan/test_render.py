@@ -1,0 +1,173 @@
+"""Configuration files as text; tests/docker/test_render.py tries them on the programs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from emulator.errors import UsageError
+from emulator.plan import make_plan
+from emulator.plan.model import Plan
+from emulator.topology.model import Rule
+from tests.plan.worlds import host_of, two_region, wide
+
+
+def text_of(plan: Plan, host: str, file: str) -> str:
+    return host_of(plan, host).files[f"/etc/netemu/{file}"]
+
+
+def config_of(plan: Plan, host: str, file: str) -> Any:
+    return json.loads(text_of(plan, host, file))
+
+
+def with_rules(*rules: Rule) -> str:
+    """The edge's configuration when www has these rules."""
+    topology = two_region().topology
+    www = replace(topology.services[0], rules=rules)
+    return text_of(
+        make_plan(replace(topology, services=(www,)), "t"), "us-east/edge", "haproxy.cfg"
+    )
+
+
+def test_a_name_server_knows_who_asks_from_every_address_of_a_site() -> None:
+    """LAN, public prefix and WAN address of each site, and its regions, nearest first."""
+    sites = {site["name"]: site for site in config_of(two_region(), "ns1", "dns.json")["sites"]}
+    assert sites["us-east"]["prefixes"] == ["10.1.0.0/24", "198.18.1.0/24", "100.64.0.1/32"]
+    assert sites["new-york"]["prefixes"] == ["10.3.0.0/24", "100.64.0.3/32"]
+    assert sites["ns1"]["prefixes"] == ["198.18.5.0/24", "100.64.0.5/32"]
+    assert [region for region, _ in sites["paris"]["order"]] == ["eu-west", "us-east"]
+    assert sites["us-east"]["order"][0] == ["us-east", 0.0]
+
+
+def test_a_name_servers_orders_are_the_plans_round_trips() -> None:
+    """Milliseconds, both directions of the path: what `paths:` says counts."""
+    sites = {site["name"]: site for site in config_of(wide(), "ns1", "dns.json")["sites"]}
+    assert sites["paris"]["order"][0] == ["us-east", 4.0]
+
+
+def test_a_name_server_is_told_each_services_regions_and_checks() -> None:
+    """The address to answer and the endpoint to ask, with the check's own timing."""
+    config = config_of(two_region(), "ns2", "dns.json")
+    assert config["server"] == "ns2"
+    assert config["listen"] == ["198.18.6.53", "100.64.0.6"]
+    assert config["name_servers"] == {"ns1": "198.18.5.53", "ns2": "198.18.6.53"}
+    assert config["default_order"] == ["eu-west", "us-east"]
+    [www] = config["services"]
+    assert www["regions"]["us-east"] == {"address": "198.18.1.1", "health": ["198.18.1.254", 9001]}
+    assert (www["ttl_s"], www["interval_s"], www["fall"], www["rise"]) == (5, 1.0, 3, 2)
+
+
+def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:
+    """Its city's Unbound, the first service, the city's timeouts, the light traffic's rates."""
+    config = config_of(two_region(), "paris/client", "client.json")
+    assert config["resolver"] == ["10.4.0.1", 53]
+    assert config["service"] == {
+        "name": "www", "fqdn": "www.shop.test", "port": 80, "echo_port": 7,
+    }  # fmt: skip
+    assert config["regions"] == {"us-east": ["198.18.1.0/24"], "eu-west": ["198.18.2.0/24"]}
+    assert config["rates"] == {"http": 5.0, "keepalive": 5.0, "stream": 5.0, "udp": 5.0}
+    new_york = config_of(wide(), "new-york/client", "client.json")
+    assert new_york["timeouts"]["response_s"] == 4.0
+    assert set(new_york["rates"].values()) == {0.0}
+
+
+def test_a_server_listens_where_its_edge_asks() -> None:
+    """The app's port is the service's target_port, and so is HAProxy's."""
+    config = config_of(wide(), "eu-west/raw-1", "app.json")
+    assert config == {
+        "region": "eu-west", "server": "eu-west/raw-1", "service": "raw", "port": 9090,
+        "echo_port": 7,
+    }  # fmt: skip
+    assert "server raw-1 10.2.0.12:9090\n" in text_of(wide(), "eu-west/edge", "haproxy.cfg")
+
+
+def test_the_edge_and_haproxy_agree_on_names() -> None:
+    """Backends, servers and the socket of edge.json are those of haproxy.cfg."""
+    haproxy = text_of(wide(), "tokyo/edge", "haproxy.cfg")
+    edge = config_of(wide(), "tokyo/edge", "edge.json")
+    assert f"stats socket {edge['haproxy_socket']} " in haproxy
+    assert f"backend {edge['echo']['backend']}\n" in haproxy
+    for service in edge["services"]:
+        assert f"backend {service['backend']}\n" in haproxy
+        assert f"frontend {service['health_frontend']}\n" in haproxy
+        assert f"bind {service['address']}:{service['port']}\n" in haproxy
+        for name, address in service["servers"].items():
+            assert f"server {name} {address}:" in haproxy
+
+
+def test_l4_and_l7_differ_in_mode_and_retries() -> None:
+    """Only a balancer that reads HTTP may send a request again."""
+    haproxy = text_of(wide(), "us-east/edge", "haproxy.cfg")
+    sections = {part.split("\n")[0]: part for part in haproxy.split("\n\n")}
+    assert "mode http" in sections["frontend fe-www"]
+    assert "retry-on conn-failure empty-response response-timeout" in sections["backend be-www"]
+    assert "mode tcp" in sections["frontend fe-raw"]
+    assert "retry-on" not in sections["backend be-raw"]
+    assert "GET uri /healthz" in sections["backend be-raw"]
+
+
+def test_the_first_rule_that_holds_decides() -> None:
+    """HAProxy asks denials before routing, so a rule that routes must stop later ones."""
+    haproxy = with_rules(Rule(path="/a", to="www"), Rule(path="/a/b", deny=403))
+    first, second = (line for line in haproxy.splitlines() if "path_beg" in line)
+    assert first.strip().startswith("http-request set-var(txn.rule) int(1)")
+    assert second.endswith("!{ var(txn.rule) -m found }")
+
+
+def test_a_rules_conditions_must_all_hold() -> None:
+    """Path, header and cookie stand side by side: HAProxy joins them by and."""
+    haproxy = with_rules(Rule(path="/a", header=("X-A", "1"), cookie=("beta", "yes"), deny=404))
+    assert (
+        'http-request return status 404 if { path_beg -- "/a" } { req.hdr(X-A) -m str -- "1" } '
+        '{ req.cook(beta) -m str -- "yes" }'
+    ) in haproxy
+
+
+def test_what_a_rule_says_cannot_leave_its_place() -> None:
+    """Quotes, variables and formats in a file's values are only text to HAProxy."""
+    haproxy = with_rules(
+        Rule(header=("X-A", 'a" } || { always_true $HOME \\'), redirect="/50%?a=%[src]")
+    )
+    assert '"a\\" } || { always_true \\$HOME \\\\"' in haproxy
+    assert '"/50%%?a=%%[src]"' in haproxy
+
+
+@pytest.mark.parametrize(
+    "rule", [Rule(path="/a\nbackend x", deny=403), Rule(header=("X) -m found", "1"), deny=403)]
+)
+def test_what_haproxy_cannot_hold_is_refused(rule: Rule) -> None:
+    """A line break or a bracket in a name would be another directive."""
+    with pytest.raises(UsageError, match="rule"):
+        with_rules(rule)
+
+
+def test_a_rule_to_a_service_without_servers_here_has_a_backend() -> None:
+    """eu-west has no servers for api: the backend is empty, which is a 503, not a bad file."""
+    assert text_of(wide(), "eu-west/edge", "haproxy.cfg").endswith("backend be-api\n  mode http\n")
+
+
+def test_the_soft_stop_waits_for_the_most_patient_service() -> None:
+    """One process serves all services, so the longest drain_timeout counts."""
+    assert "hard-stop-after 45000ms" in text_of(wide(), "us-east/edge", "haproxy.cfg")
+
+
+def test_unbound_asks_only_our_name_servers_and_only_for_its_lan() -> None:
+    """Our zone from every name server, all else static, no roots."""
+    unbound = text_of(two_region(), "new-york/access", "unbound.conf")
+    lines = [line.strip() for line in unbound.splitlines()]
+    assert [line for line in lines if line.startswith("stub-addr")] == [
+        "stub-addr: 198.18.5.53",
+        "stub-addr: 198.18.6.53",
+    ]
+    for expected in (
+        "interface: 10.3.0.1",
+        "outgoing-interface: 10.3.0.1",
+        "access-control: 10.3.0.0/24 allow",
+        'local-zone: "." static',
+        'local-zone: "shop.test." transparent',
+        "num-threads: 1",
+    ):
+        assert expected in lines
