@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +29,9 @@ def addresses(host: HostSpec) -> Iterator[str]:
     yield from (address.split("/")[0] for address in host.loopback)
 
 
-def test_the_plan_of_two_region_is_the_golden_one(request: pytest.FixtureRequest) -> None:
+def test_the_plan_of_two_region_is_the_golden_one(golden: Callable[[Path, str], None]) -> None:
     """Whoever changes what is built sees it in a diff; `--update-golden` rewrites the file."""
-    made = json.dumps(plan_to_json(two_region()), indent=2) + "\n"
-    if request.config.getoption("--update-golden", default=False):
-        GOLDEN.parent.mkdir(parents=True, exist_ok=True)
-        GOLDEN.write_text(made, encoding="utf-8")
-    assert json.loads(made) == json.loads(GOLDEN.read_text(encoding="utf-8"))
+    golden(GOLDEN, json.dumps(plan_to_json(two_region()), indent=2) + "\n")
 
 
 def test_equal_inputs_give_equal_plans() -> None:
