@@ -14,13 +14,11 @@ from emulator.cli.files import check_scenario, verdict_code
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.runner import Recorded, default_directory, run_scenario
-from emulator.controller.status import world
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.plan import make_plan
 from emulator.report.json import report_json
 from emulator.report.live import Narrator
-from emulator.report.status import render_world
 from emulator.report.terminal import render_report
 from emulator.scenario.model import Scenario
 from emulator.scenario.parse import load_scenario
@@ -71,10 +69,9 @@ def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorde
     chosen = next(s for s in (seed, scenario.seed, random.SystemRandom().randrange(2**31))
                   if s is not None)  # fmt: skip
     out = console()
-    render_world(world(lab), out)
-    out.print()
-    return run_scenario(scenario, lab, default_directory(scenario, root), chosen,
-                        Narrator(out, lab.plan.preferred).feed)  # fmt: skip
+    directory = default_directory(scenario, root)
+    out.print(f"{scenario.name} on {lab.name}, {scenario.end_s:.0f} s, seed {chosen}: {directory}")
+    return run_scenario(scenario, lab, directory, chosen, Narrator(out, lab.plan.preferred).feed)
 
 
 def _conclude(recorded: Recorded, json_file: Path | None) -> int:

@@ -9,6 +9,7 @@ from emulator.analysis.recovery import settled
 from emulator.analysis.timeline import History
 from emulator.controller.header import make_header
 from emulator.controller.lab import Lab
+from emulator.controller.ready import wait_until_paths_fit
 from emulator.controller.recorder import Recorder
 from emulator.wan.base import Event
 
@@ -21,6 +22,8 @@ def follow_fault(
 ) -> History:
     """Watch, break, watch until the fault's effect on every client is settled."""
     history = History()
+    if not lab.wan.journal():  # with a fault active, not every path can be as it was set
+        lab.measured_ns = wait_until_paths_fit(lab.plan, lab.wan)
     light = lab.plan.topology.light_traffic
     rates = dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
     history.feed(make_header(lab, 0, "", command, rates))

@@ -10,7 +10,7 @@ from emulator import __version__
 from emulator.controller.lab import Lab
 from emulator.events import Run
 from emulator.plan.bounds import bounds
-from emulator.plan.model import Plan, SiteSpec
+from emulator.plan.model import PathSpec, Plan, SiteSpec
 from emulator.plan.wiring import CONGESTION
 from emulator.scenario.model import FAULT_KINDS, Objective
 
@@ -59,11 +59,16 @@ def _paths(lab: Lab) -> list[dict[str, object]]:
             "source": path.source,
             "target": path.target,
             "one_way_ms": path.impairment.delay_ns / 1e6,
-            "measured_ms": lab.measured_ns.get((path.source, path.target), 0) / 1e6,
+            "measured_ms": _measured_ms(lab, path),
             "because": path.because,
         }
         for path in lab.plan.paths
     ]
+
+
+def _measured_ms(lab: Lab, path: PathSpec) -> float | None:
+    seen = lab.measured_ns.get((path.source, path.target))
+    return None if seen is None else seen / 1e6
 
 
 def _bounds(plan: Plan, rates: dict[str, float]) -> dict[str, list[dict[str, object]]]:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
+CALM_NS = 1_000_000_000  # one answer between failures is no recovery
 PULSE_NS = 5_000_000_000
 
 
@@ -28,7 +29,8 @@ class Narrator:
         self._pulse_at = 0 if pulse else None
         self._zero: int | None = None
         self._answered = {city: regions[0] for city, regions in preferred.items()}
-        self._failing: dict[tuple[str, str], int] = {}  # (city, client) -> failures in a row
+        self._failed: dict[tuple[str, str], int] = {}  # (city, client) -> last failed start
+        self._well_since: dict[tuple[str, str], int] = {}
         self._served: Counter[str] = Counter()
 
     def feed(self, event: dict[str, Any]) -> None:
@@ -75,17 +77,23 @@ class Narrator:
         self._say(event["t"], f"{city}'s resolver is given {region} by {event['source']}")
 
     def _tell_request(self, event: dict[str, Any]) -> None:
+        """Requests end out of order: a failure that began before the recovery is old news."""
         key = (event["city"], event["client"])
         name = f"{event['city']}, {KINDS[event['client']]}"
+        ended = event.get("end") or event["t"]
         if event["outcome"] == "ok":
             self._served[f"{event['city']} from {event['region']}"] += 1
-            if self._failing.pop(key, 0):
-                self._say(event["t"], f"{name}: answered again, by {event['region']}")
+            if event["t"] > self._failed.get(key, event["t"]) + CALM_NS:
+                del self._failed[key]
+                self._well_since[key] = event["t"]
+                self._say(ended, f"{name}: answered again, by {event['region']}")
             return
         self._served[f"{event['city']} failed"] += 1
-        if not self._failing.get(key):
-            self._say(event["t"], f"{name}: first failure, {event['outcome']} {event['detail']}")
-        self._failing[key] = self._failing.get(key, 0) + 1
+        if event["t"] < self._well_since.get(key, 0):
+            return
+        if key not in self._failed:
+            self._say(ended, f"{name}: first failure, {event['outcome']} {event['detail']}")
+        self._failed[key] = max(event["t"], self._failed.get(key, 0))
 
     def _tell_lost(self, event: dict[str, Any]) -> None:
         self._say(event["t"], f"{event['count']} events were lost at {event['where']}")
