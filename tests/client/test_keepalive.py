@@ -27,8 +27,8 @@ def slow_then_fast(gate: threading.Event):
 def test_one_connection_serves_one_request_after_another(start, serve):
     """With quick answers the pool has one connection; only its first request connects."""
     server = serve(servers.tcp_server(servers.http()))
-    run = start(server.port, keepalive=50)
-    first, *others = run.requests(20, outcome="ok")
+    run = start(server.port, keepalive=10)
+    first, *others = run.requests(8, outcome="ok")
     assert {r.conn for r in others} == {first.conn} == {1}
     assert {r.port for r in others} == {first.port}
     assert first.connected is not None
@@ -51,7 +51,7 @@ def test_a_busy_connection_is_not_shared_and_the_last_used_is_next(start, serve)
 def test_connection_close_drains(start, serve):
     """`Connection: close` costs no request: the connection ends as drained, a new one follows."""
     server = serve(servers.tcp_server(servers.http(extra="Connection: close\r\n")))
-    run = start(server.port, keepalive=50)
+    run = start(server.port, keepalive=10)
     requests = run.requests(5)
     assert {r.outcome for r in requests} == {"ok"}
     assert [r.conn for r in requests] == [1, 2, 3, 4, 5]
@@ -87,7 +87,7 @@ def test_a_connection_closed_under_a_request_fails_it(start, serve):
 def test_an_error_status_keeps_the_connection(start, serve, status):
     """An HTTP error is an answer: the connection is as good as before."""
     server = serve(servers.tcp_server(servers.http(status=status)))
-    assert {r.conn for r in start(server.port, keepalive=50).requests(5)} == {1}
+    assert {r.conn for r in start(server.port, keepalive=10).requests(5)} == {1}
 
 
 def test_a_timed_out_connection_is_closed(start, serve):
@@ -115,12 +115,12 @@ def test_a_reset_is_the_peers(start, serve):
 def test_stop_closes_the_pool_and_traffic_opens_it_again(start, serve):
     """After `stop` nothing starts; the process waits for new rates."""
     server = serve(servers.tcp_server(servers.http()))
-    run = start(server.port, keepalive=50)
+    run = start(server.port, keepalive=10)
     run.requests(3)
     run.send(op="stop")
     closed = run.connection(phase="close")
     assert (closed.detail, closed.closed_by) == ("idle", "us")
-    run.send(op="traffic", rates={"keepalive": 50})
+    run.send(op="traffic", rates={"keepalive": 10})
     assert run.requests(conn=2)[0].outcome == "ok"
     between = [r for r in run.of(Request) if closed.t < r.t and r.conn == 1]
     assert between == []

@@ -6,7 +6,7 @@ import pytest
 
 from emulator.events import Lookup
 from tests.client import servers
-from tests.client.running import config, running
+from tests.client.running import config, running, takes_about
 from tests.client.servers import EU, US
 
 
@@ -93,7 +93,7 @@ def test_silence_to_the_syn_is_a_connect_timeout(start, serve):
     request = start(serve(servers.full_port()), http=20).requests()[0]
     assert (request.outcome, request.detail, request.closed_by) == ("timeout", "connect", "us")
     assert request.connected is None
-    assert 0.3e9 <= request.end - request.connecting < 0.5e9
+    assert takes_about(0.3, request.end - request.connecting)
 
 
 def test_silence_to_the_request_is_a_response_timeout(start, serve):
@@ -101,7 +101,7 @@ def test_silence_to_the_request_is_a_response_timeout(start, serve):
     request = start(serve(servers.mute_port()), http=20).requests()[0]
     assert (request.outcome, request.detail, request.closed_by) == ("timeout", "response", "us")
     assert request.sent is not None
-    assert 0.3e9 <= request.end - request.sent < 0.5e9
+    assert takes_about(0.3, request.end - request.sent)
 
 
 @pytest.mark.parametrize("rcode", ["NXDOMAIN", "SERVFAIL", "REFUSED"])
@@ -124,7 +124,7 @@ def test_a_silent_resolver_is_a_lookup_timeout(start, dns):
     dns.silent = -1
     request = start(http=2).requests()[0]
     assert (request.outcome, request.detail) == ("timeout", "lookup")
-    assert 0.3e9 <= request.end - request.t < 0.5e9
+    assert takes_about(0.3, request.end - request.t)
     assert dns.asked[0] == dns.asked[1]
 
 
@@ -134,7 +134,7 @@ def test_a_lost_question_is_asked_again(start, serve, dns):
     server = serve(servers.tcp_server(servers.http()))
     request = start(server.port, http=5).requests()[0]
     assert request.outcome == "ok"
-    assert 0.15e9 <= request.lookup - request.t < 0.3e9
+    assert takes_about(0.15, request.lookup - request.t)
 
 
 def test_a_dead_resolver_refuses(start, dns, tmp_path, stack):

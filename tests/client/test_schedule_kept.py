@@ -52,7 +52,7 @@ def test_the_second_report_counts_what_was_planned_and_late(start, serve):
     run = start(serve(servers.tcp_server(servers.http())).port, http=50)
     first, second = run.until(lambda r: len(r.of(Schedule)) >= 2 and r.of(Schedule))[:2]
     assert (first.planned, first.started) == (50, 50)
-    assert 0.9e9 < second.t - first.t < 1.1e9
+    assert 0.8e9 < second.t - first.t < 1.2e9
     assert second.late_ms_max > 0
 
 

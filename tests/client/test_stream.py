@@ -7,6 +7,7 @@ import socket
 
 from emulator.events import Connection, Request
 from tests.client import servers
+from tests.client.running import takes_about
 from tests.client.servers import US
 
 
@@ -56,7 +57,7 @@ def test_a_stalled_stream_is_closed_and_connects_again(start, serve):
     run = start(echo_port=server.port, stream=10)
     stalled = run.requests(outcome="error", detail="stalled")[0]
     assert stalled.closed_by == "us"
-    assert 0.3e9 <= stalled.end - stalled.t < 0.4e9
+    assert takes_about(0.3, stalled.end - stalled.t)
     closed = run.connection(phase="close")
     assert (closed.detail, closed.closed_by) == ("stalled", "us")
     fresh = [m for m in run.requests(12) if m.outcome == "ok" and m.t > closed.t]
@@ -76,7 +77,7 @@ def test_a_reset_ends_the_messages_in_flight(start, serve):
             (later := [c for c in r.of(Connection, phase="attempt") if c.t > closed.t]) and later
         )
     )
-    assert 0.1e9 <= attempts[0].t - closed.t < 0.15e9
+    assert takes_about(0.1, attempts[0].t - closed.t)
 
 
 def test_messages_due_while_unconnected_fail(start, serve):
@@ -93,7 +94,7 @@ def test_an_attempt_has_the_connect_timeout_and_a_lookup(start, serve, dns):
     failed = run.connection(phase="failed")
     attempt = run.connection(phase="attempt", conn=failed.conn)
     assert (failed.detail, failed.closed_by, failed.address) == ("connect", "us", US)
-    assert 0.3e9 <= failed.t - attempt.t < 0.35e9
+    assert takes_about(0.3, failed.t - attempt.t)
     again = run.connection(phase="attempt", conn=failed.conn + 1)
-    assert 0.1e9 <= again.t - failed.t < 0.15e9
+    assert takes_about(0.1, again.t - failed.t)
     run.until(lambda _: len(dns.asked) >= 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.client import servers
+from tests.client.running import takes_about
 from tests.client.servers import US
 
 
@@ -34,7 +35,7 @@ def test_a_lost_datagram_is_a_response_timeout(start, serve):
     run = start(echo_port=serve(servers.udp_server(lose_every_fourth)), udp=100)
     lost = run.requests(3, outcome="timeout")
     assert [(r.n, r.detail) for r in lost] == [(0, "response"), (4, "response"), (8, "response")]
-    assert 0.3e9 <= lost[0].end - lost[0].sent < 0.4e9
+    assert takes_about(0.3, lost[0].end - lost[0].sent)
     assert {r.n % 4 for r in run.requests(20, outcome="ok")} == {1, 2, 3}
 
 
@@ -56,4 +57,4 @@ def test_a_closed_port_refuses_the_datagram_it_was(start, serve):
     requests = start(echo_port=serve(servers.closed_port()), udp=100).requests(12)
     assert {(r.outcome, r.detail) for r in requests} == {("error", "ECONNREFUSED")}
     assert [r.n for r in requests] == list(range(12))
-    assert max(r.end - r.sent for r in requests) < 0.1e9
+    assert max(r.end - r.sent for r in requests) < 0.25e9  # not the timeout of 0.3 s
