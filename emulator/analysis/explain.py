@@ -111,8 +111,11 @@ def _city(rows: Sequence[Row], history: History) -> list[str]:
     if moved:
         lead = max(moved, key=lambda row: row.parts()["detection_s"] + row.parts()["cache_s"])
         said += [_detection(lead), _cache(lead, history), _disagreement(lead, history)]
-    for row in rows:
-        said.append(_row(row, city, history))
+    prompt = [row for row in moved if not _because(row, history)]
+    if prompt:
+        took = [f"{kind_name(r.client.kind)} ({show_duration(r.recovery_s or 0)})" for r in prompt]
+        said.append(f"{city}'s {listed(took)} followed at once.")
+    said += [_row(row, city, history) for row in rows if row not in prompt]
     if moved:
         said.append(_advice(moved))
     return [sentence for sentence in said if sentence]
@@ -178,12 +181,18 @@ def _row(row: Row, city: str, history: History) -> str:
     if row.state == "not_recovered":
         return f"{name} did not recover: {row.reason}."
     took = f"{name} took {show_duration(row.recovery_s or 0.0)}"
+    because = _because(row, history)
+    return f"{took}: {', and '.join(because)}." if because else f"{took}."
+
+
+def _because(row: Row, history: History) -> list[str]:
+    """What is to be told of a recovered row beside what its name servers and resolver did."""
     because = _own_part(row, history)
     if row.with_heal:
         because.append("it recovered only once the fault was healed")
     if row.relapses:
         because.append(f"it relapsed {plural(row.relapses, 'time')} on the way")
-    return f"{took}: {', and '.join(because)}." if because else f"{took}."
+    return because
 
 
 def _own_part(row: Row, history: History) -> list[str]:

@@ -88,7 +88,12 @@ def _city(rows: list[Row]) -> list[Moment]:
     if answers:
         t, region = min((t, region) for t, region in answers if t is not None)
         found.append(Moment(t, f"{city}'s resolver is given {region} for the first time"))
-    served = [(r.recovered, r.to_region) for r in rows if r.recovered is not None]
+    # The first of them asked, and by that made the resolver ask: it was served after that.
+    served = [
+        (max(r.recovered, r.milestones.answer or 0), r.to_region)
+        for r in rows
+        if r.recovered is not None
+    ]
     if served:
         t, region = min(served)
         by = f" by {region}" if region else ""
@@ -107,7 +112,7 @@ def _back(fault: FaultMeasured, healed: int) -> list[Moment]:
         regions: dict[int, str] = {}
         for row in rows:
             if row.reversion and row.reversion.seconds is not None:
-                t = healed + round(row.reversion.seconds * NS_PER_S)
+                t = healed + round(row.reversion.seconds * 10) * NS_PER_S // 10
                 regions[t] = row.reversion.region
                 kinds.setdefault(t, []).append(KIND_NAMES.get(row.client.kind, row.client.kind))
         for t, names in kinds.items():

@@ -20,31 +20,25 @@ _Flow = tuple[str, int, str]  # city, its local port, address asked
 
 
 def wire_record(history: History, life: FaultLife, until: int) -> WireRecord:
-    """RST and FIN by sender, and what was sent again, from the fault until its episode's end."""
-    resets: Counter[str] = Counter()
-    fins: Counter[str] = Counter()
-    synacks: Counter[str] = Counter()
+    """RST and FIN by sender, and what was sent again, from the fault until its episode's end.
+
+    A farewell that the WAN dropped was seen by nobody: it is not counted.
+    """
+    seen: dict[str, Counter[str]] = {what: Counter() for what in ("rst", "fin", "synack")}
     again: Counter[str] = Counter()
     for packet in history.packets:
         if not life.began <= packet.t < until:
             continue
-        if packet.what == "rst":
-            resets[packet.source] += 1
-        elif packet.what == "fin":
-            fins[packet.source] += 1
-        elif packet.what == "synack":
-            synacks[packet.source] += 1
-        else:
-            again[packet.what] += 1
+        again[packet.what] += 1
+        if packet.out is not None and packet.what in seen:
+            seen[packet.what][packet.source] += 1
     sites = set(life.sites) | {host.split("/")[0] for host in life.hosts}
     return WireRecord(
-        dict(resets),
-        dict(fins),
+        dict(seen["rst"]),
+        dict(seen["fin"]),
         again["syn-again"],
         again["again"],
-        sum(resets[site] for site in sites),
-        sum(fins[site] for site in sites),
-        sum(synacks[site] for site in sites),
+        *(sum(by_site[site] for site in sites) for by_site in seen.values()),
     )
 
 
@@ -90,7 +84,10 @@ def agreement(history: History) -> Agreement:
         synack = _nearest(synacks.get(flow, ()), request.connected) if request.connected else None
         if synack is not None and request.connected is not None:
             synack_off.append(abs(synack - request.connected) / NS_PER_MS)
-    untold = sum(len(times) for flow, times in syns.items() if flow not in told)
+    cities = {client.city for client in history.requests}
+    untold = sum(
+        len(times) for flow, times in syns.items() if flow[0] in cities and flow not in told
+    )
     return Agreement(_spread(syn_off), _spread(synack_off), unmatched, untold)
 
 

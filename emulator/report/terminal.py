@@ -51,7 +51,7 @@ def render_report(
         _words(console, f"inconclusive: {reason}", width, style="yellow")
     objectives = objectives_of(history.run.objectives) if history.run else ()
     for verdict in verdicts(measured, objectives):
-        _verdict(verdict, console, width)
+        _verdict(verdict, console, width, said=measured.inconclusive)
     if saved:
         console.print(Text(f"history: {saved}"), soft_wrap=True)
 
@@ -238,10 +238,10 @@ def _wire(measured: Measurements, console: Console) -> None:
         _words(console, line, width)
 
 
-def _verdict(verdict: Verdict, console: Console, width: int) -> None:
+def _verdict(verdict: Verdict, console: Console, width: int, said: Sequence[str]) -> None:
     style = _COLOURS[verdict.outcome]
     figure = f" ({_figure(verdict)})" if verdict.figure is not None else ""
-    reason = f": {verdict.reason}" if verdict.reason else ""
+    reason = f": {verdict.reason}" if verdict.reason and not said else ""
     _words(console, f"{verdict.outcome}: {verdict.objective.text}{figure}{reason}", width, style)
 
 
@@ -270,5 +270,5 @@ def _indented(console: Console, table: Table) -> None:
 def _words(console: Console, text: str, width: int, style: str = "", indent: int = 0) -> None:
     """A paragraph, wrapped at words."""
     left = " " * indent
-    wrapped = fill(text, width, initial_indent=left, subsequent_indent=left)
+    wrapped = fill(text, width, initial_indent=left, subsequent_indent=left, break_on_hyphens=False)
     console.print(Text(wrapped, style=style), soft_wrap=True)

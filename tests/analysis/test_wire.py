@@ -11,10 +11,11 @@ from tests.builders import Story, ns
 
 
 def test_resets_and_fins_by_sender_within_the_episode():
-    """What the target sent counts as its own; what came before or after the fault does not."""
+    """What the target sent counts as its own; not what came before or after, or never arrived."""
     story = Story().fault(10, healed=20, how="crash").requests(0, 30)
     story.packet(9, "rst", "us-east", "new-york").packet(21, "rst", "us-east", "new-york")
     story.packet(10.1, "rst", "us-east", "new-york").packet(10.2, "fin", "eu-west", "paris")
+    story.packet(10.1, "fin", "us-east", "new-york", out=None, dropped="cut")
     story.packet(11, "syn-again", "new-york", "us-east").packet(11, "again", "paris", "eu-west")
     wire = measure(story.history()).faults[0].wire
     assert (wire.resets, wire.fins) == ({"us-east": 1}, {"eu-west": 1})
@@ -32,8 +33,9 @@ def test_client_and_wire_agree_by_port_and_address():
 
 
 def test_what_only_one_side_knows_is_counted():
-    """A handshake without a SYN, and a SYN without a client."""
-    story = Story().requests(0, 0.05)
+    """A handshake without a SYN, and a SYN without a client; a health check is no client's."""
+    story = Story().requests(0, 0.05).requests(0, 0.05, city="paris", kind="udp")
+    story.packet(3, "syn", "ns1", "eu-west", src="198.18.5.53:5", dst="198.18.2.254:9001")
     story.packet(3, "syn", "paris", "eu-west", src="10.5.0.2:5", dst="198.18.2.1:80")
     found = agreement(story.history())
     assert (found.unmatched_client, found.unmatched_wire) == (1, 1)
