@@ -38,8 +38,8 @@ LATER_PART = ("image", "command", "environment", "resolver", "protocols", "tls",
 SITES_MAX = 60  # containers and paths grow with it: 60 sites have 3540 paths
 SERVERS_MAX = 20
 SERVERS_A_REGION_MAX = 200  # their addresses share one /24
-# What the kernel itself accepts, or less where more would be of no use (Linux ip-sysctl). The
-# numbers are the kernel's own: counts, or whole seconds for the times.
+# Linux 6.18 takes both ends of every range (tried in a network namespace), and more where more
+# would be of no use. The numbers are the kernel's own: counts, or whole seconds for the times.
 KERNEL = {
     "tcp_syn_retries": (1, 127),
     "tcp_synack_retries": (0, 255),
