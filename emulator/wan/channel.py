@@ -7,6 +7,8 @@ import itertools
 import json
 import queue
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 from emulator.engine.base import Stream
@@ -14,6 +16,7 @@ from emulator.errors import EngineError, HostSilent, WanError
 
 Event = dict[str, Any]
 
+DOUBT_S = 2.0  # the wire speaks every second, so a silence is worth a question
 _READ = 1 << 18
 _EVENTS = 4096  # batches a reader may lag behind before the stream, then the ring, holds them back
 
@@ -21,10 +24,11 @@ _EVENTS = 4096  # batches a reader may lag behind before the stream, then the ri
 class Channel:
     """Safe to use from several threads; one of its own reads."""
 
-    def __init__(self, stream: Stream, lab: str) -> None:
+    def __init__(self, stream: Stream, lab: str, is_running: Callable[[], bool]) -> None:
         self.events: queue.Queue[list[Event]] = queue.Queue(_EVENTS)
         self._stream = stream
         self._lab = lab
+        self._is_running = is_running
         self._numbers = itertools.count(1)
         self._asked: dict[int, queue.SimpleQueue[dict[str, Any]]] = {}
         self._guard = threading.Lock()
@@ -45,11 +49,7 @@ class Channel:
                 self._stream.write(
                     json.dumps({"id": number, "op": op, **arguments}).encode() + b"\n"
                 )
-            answer = answers.get(timeout=timeout_s)
-        except queue.Empty:
-            raise WanError(
-                f"the WAN of lab {self._lab} did not answer {op!r} within {timeout_s:g} s"
-            ) from None
+            answer = self._wait(answers, op, timeout_s)
         except EngineError as error:
             raise WanError(self._gone(str(error))) from error
         finally:
@@ -58,6 +58,28 @@ class Channel:
         if "error" in answer:
             raise (HostSilent if answer.get("silent") else WanError)(answer["error"])
         return answer["ok"]
+
+    def _wait(
+        self, answers: queue.SimpleQueue[dict[str, Any]], op: str, timeout_s: float
+    ) -> dict[str, Any]:
+        until = time.monotonic() + timeout_s
+        while (left := until - time.monotonic()) > 0:
+            try:
+                return answers.get(timeout=min(left, DOUBT_S))
+            except queue.Empty:
+                self.doubt()
+        raise WanError(f"the WAN of lab {self._lab} did not answer {op!r} within {timeout_s:g} s")
+
+    def doubt(self) -> None:
+        """After a silence: raises WanError when the container runs no more. Some engines keep a
+        stream open that a dead container will never end (Docker 20.10, with the pids of the host).
+        """
+        try:
+            if not self._is_running():
+                self._finish("it does not run")
+        except EngineError as error:
+            self._finish(str(error))
+        self.check()
 
     def check(self) -> None:
         """Raises WanError when the other end has gone."""
@@ -80,8 +102,11 @@ class Channel:
                 self._take([json.loads(line) for line in lines])
         except (EngineError, OSError, ValueError) as error:
             why = str(error)
+        self._finish("" if self._closed else why)
+
+    def _finish(self, why: str) -> None:
         with self._guard:
-            self._end = self._gone("" if self._closed else why)
+            self._end = self._end or self._gone(why)
             for answers in self._asked.values():
                 answers.put({"error": self._end})
 

@@ -7,15 +7,16 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from emulator.engine.base import Engine
+from emulator.engine.base import ContainerState, Engine
 from emulator.errors import EngineError, WanError
 from emulator.impairment import Overlay
 from emulator.wan.base import Event, FaultRecord, HostWiring, WanSetup
-from emulator.wan.channel import Channel
+from emulator.wan.channel import DOUBT_S, Channel
 
 WAN_HOST = "wan"
 # By path, without site: no package is searched for, so that attaching costs a bare interpreter.
@@ -38,11 +39,17 @@ class RemoteWan:
 
     def _open(self) -> Channel:
         try:
-            channel = Channel(self._engine.stream(self._lab, WAN_HOST, ATTACH), self._lab)
+            stream = self._engine.stream(self._lab, WAN_HOST, ATTACH)
         except EngineError as error:
             raise WanError(f"the WAN container of lab {self._lab} is gone: {error}") from error
+        channel = Channel(stream, self._lab, self._is_running)
         self._channels.append(channel)
         return channel
+
+    def _is_running(self) -> bool:
+        containers = self._engine.containers(self._lab)
+        states = [container.state for container in containers if container.host == WAN_HOST]
+        return states == [ContainerState.RUNNING]
 
     def _ask(self, op: str, timeout_s: float = _QUICK_S, **arguments: Any) -> Any:
         with self._connecting:
@@ -139,12 +146,19 @@ class RemoteWan:
 
     def _read(self, channel: Channel) -> Iterator[Event | None]:
         with contextlib.closing(channel):
+            heard = time.monotonic()
             while True:
                 try:
-                    yield from channel.events.get(timeout=_SILENCE_S)
+                    events = channel.events.get(timeout=_SILENCE_S)
                 except queue.Empty:
                     channel.check()
-                    yield None
+                    if time.monotonic() - heard < DOUBT_S:
+                        yield None
+                        continue
+                    channel.doubt()
+                    events = []
+                heard = time.monotonic()
+                yield from events
 
     def latest(self) -> tuple[Event, ...]:
         return tuple(self._ask("latest"))

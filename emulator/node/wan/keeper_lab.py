@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -51,18 +52,17 @@ class Lab:
         self._wire = WireProcess(
             self._loop, self._children, self._table, self._recorded, self._wire_ended
         )
-        problems = await self._batch(links.setup_lines(sites))
-        if problems:
-            raise ValueError(f"the bridges could not be made: {'; '.join(problems.values())}")
+        await self._ip(links.setup_lines(sites))
         await self._wire.set_macs(macs)
 
-    async def _batch(self, lines: list[str], namespace_of: int | None = None) -> dict[int, str]:
-        """Have iproute2 do `lines`, each for itself; what went wrong by line, from 0."""
+    async def _ip(self, lines: list[str], namespace_of: int | None = None) -> None:
+        """Have iproute2 do `lines` up to the first that fails. Raises ValueError naming it."""
         enter = [] if namespace_of is None else ["nsenter", f"--net=/proc/{namespace_of}/ns/net"]
-        argv = [*enter, "ip", "-force", "-batch", "-"]
         text = "\n".join(lines) + "\n"
+        argv = [*enter, "ip", "-batch", "-"]
         code, _, errors = await self._children.run(argv, text.encode(), timeout_s=10.0)
-        return _problems(errors.decode(errors="replace"), lines) if code else {}
+        if code:
+            raise ValueError(_complaint(errors.decode(errors="replace"), lines))
 
     # Hosts
 
@@ -83,33 +83,20 @@ class Lab:
         self, hosts: list[tuple[Wiring, int]], is_cut: Callable[[str], bool]
     ) -> None:
         await self._unwire_now([wiring["host"] for wiring, _ in hosts])
-        lines: list[tuple[str, str]] = []
-        for wiring, pid in hosts:
-            host = wiring["host"]
-            cut = {link["port"] for link in wiring["interfaces"] if is_cut(host)}
-            lines += [(host, line) for line in links.link_lines(wiring, pid, cut)]
-        found = await self._batch([line for _, line in lines])
-        failed = {lines[number][0]: text for number, text in reversed(found.items())}
-        tasks = [
-            self._loop.start(self._join(wiring, pid))
-            for wiring, pid in hosts
-            if wiring["host"] not in failed
-        ]
-        failed |= dict(filter(None, await gather(tasks)))
+        tasks = [self._loop.start(self._join(*entry, is_cut)) for entry in hosts]
+        problems = list(filter(None, await gather(tasks)))
         for wiring, _ in hosts:  # an overlay may have come or gone meanwhile
-            if wiring["host"] not in failed:
-                self.set_port(wiring["host"], cut=is_cut(wiring["host"]))
-        if failed:
-            raise ValueError("; ".join(f"{host}: {text}" for host, text in failed.items()))
+            self.set_port(wiring["host"], cut=is_cut(wiring["host"]))
+        if problems:
+            raise ValueError("; ".join(problems))
 
-    async def _join(self, wiring: Wiring, pid: int) -> tuple[str, str] | None:
-        """Addresses, port, init of one host; its name and what went wrong, if something did."""
+    async def _join(self, wiring: Wiring, pid: int, is_cut: Callable[[str], bool]) -> str:
+        """Links, addresses, port and init of one host; what went wrong, if something did."""
         host = wiring["host"]
+        self._wirings[host] = wiring
         try:
-            problems = await self._batch(links.host_lines(wiring), pid)
-            if problems:
-                return host, "; ".join(problems.values())
-            self._wirings[host] = wiring
+            await self._ip(links.link_lines(wiring, pid, cut=is_cut(host)))
+            await self._ip(links.host_lines(wiring), pid)
             for link in wiring["interfaces"]:
                 if not links.is_lan_port(link):
                     await self._need_wire().add_port(wiring["site"], link["port"])
@@ -121,11 +108,11 @@ class Lab:
             )
             await init.connect(pid)
         except Exception as error:  # noqa: BLE001  (named in the answer, for every host that failed)
-            return host, str(error) or repr(error)
+            return f"{host}: {str(error) or repr(error)}"
         self._inits[host] = init
         self._connected[host] = True
         self._tell_daemon(host, "init", "started", "")
-        return None
+        return ""
 
     def _need_wire(self) -> WireProcess:
         if self._wire is None:
@@ -149,8 +136,9 @@ class Lab:
                     await self._need_wire().drop_port(wiring["site"])
                 if Path(f"/sys/class/net/{link['port']}").exists():
                     stale.append(f"link del {link['port']}")
-        if stale:
-            await self._batch(stale)  # one that is gone meanwhile is as good
+        for line in stale:
+            with contextlib.suppress(ValueError):  # gone meanwhile: as good
+                await self._ip([line])
 
     def _init_ended(self, host: str) -> None:
         """The host died: let go of its socket on the WAN; its links went with its namespace."""
@@ -246,15 +234,7 @@ class Lab:
         }
 
 
-def _problems(text: str, lines: list[str]) -> dict[int, str]:
-    """iproute2's complaints by line: each is followed by `Command failed -:N`."""
-    problems: dict[int, str] = {}
-    said: list[str] = []
-    for complaint in text.splitlines():
-        if complaint.startswith("Command failed"):
-            number = int(complaint.rpartition(":")[2]) - 1
-            problems[number] = f"{' '.join(said)} (ip {lines[number]})"
-            said = []
-        else:
-            said.append(complaint)
-    return problems or {0: " ".join(said) or "iproute2 failed"}
+def _complaint(text: str, lines: list[str]) -> str:
+    """What iproute2 said, and of which line: its last word is then `Command failed -:N`."""
+    said, _, number = text.strip().rpartition("\nCommand failed -:")
+    return f"{said} (ip {lines[int(number) - 1]})" if said else text.strip() or "iproute2 failed"

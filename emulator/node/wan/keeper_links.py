@@ -13,7 +13,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
-_RTM_SETLINK, _NLM_F_REQUEST_ACK = 19, 5
+_AF_BRIDGE, _RTM_SETLINK, _NLM_F_REQUEST_ACK = 7, 19, 5
 _IFLA_MASTER, _IFLA_PROTINFO_NESTED, _IFLA_BRPORT_STATE = 10, 12 | 0x8000, 1
 _STATE_DISABLED, _STATE_FORWARDING = 0, 3  # BR_STATE_* of linux/if_bridge.h
 
@@ -32,9 +32,9 @@ def setup_lines(sites: list[tuple[int, str, bool]]) -> list[str]:
     return lines
 
 
-def link_lines(wiring: dict[str, Any], pid: int, cut_ports: set[str]) -> list[str]:
-    """In the WAN's namespace. A port that is cut stays outside its bridge: as silent, and the
-    kernel would set a port of a bridge forwarding as soon as the host's end comes up."""
+def link_lines(wiring: dict[str, Any], pid: int, *, cut: bool) -> list[str]:
+    """In the WAN's namespace. The LAN port of a host that is cut stays outside its bridge: as
+    silent, and in it the kernel would let it forward as soon as the host's end comes up."""
     lines = []
     for link in wiring["interfaces"]:
         port = link["port"]
@@ -45,7 +45,7 @@ def link_lines(wiring: dict[str, Any], pid: int, cut_ports: set[str]) -> list[st
             ),
             f"link set {port} addrgenmode none",
         ]
-        if is_lan_port(link) and port not in cut_ports:
+        if is_lan_port(link) and not cut:
             lines.append(f"link set {port} master b{wiring['site']}")
         lines.append(f"link set {port} up")
     return lines
@@ -101,39 +101,43 @@ def silence_ipv6() -> None:
 
 def cut_port(port: str) -> None:
     """Nothing passes this bridge port; the carrier stays. Raises OSError."""
-    if _is_bridged(port):
+    if not _is_bridged(port):
+        return
+    if _is_up(port):
         _set_state(port, _STATE_DISABLED)
+    else:  # its coming up would undo the state; leaving the bridge takes 16 ms, but lasts
+        _set_master(port, 0)
 
 
 def join_port(port: str, bridge: str) -> None:
     """Undo `cut_port`, also for a port that came up cut. Raises OSError."""
     if not _is_bridged(port):
-        _set_link(port, socket.AF_UNSPEC, _attribute(_IFLA_MASTER, _index(bridge)))
-    _set_state(port, _STATE_FORWARDING)
+        _set_master(port, socket.if_nametoindex(bridge))
+    elif _is_up(port):  # else the kernel does it when the host's end is up
+        _set_state(port, _STATE_FORWARDING)
 
 
 def _is_bridged(port: str) -> bool:
     return Path(f"/sys/class/net/{port}/master").exists()
 
 
+def _is_up(port: str) -> bool:
+    return Path(f"/sys/class/net/{port}/operstate").read_text() == "up\n"
+
+
+def _set_master(port: str, bridge: int) -> None:
+    _set_link(port, socket.AF_UNSPEC, struct.pack("HHI", 8, _IFLA_MASTER, bridge))
+
+
 def _set_state(port: str, state: int) -> None:
     state_attribute = struct.pack("HHB3x", 5, _IFLA_BRPORT_STATE, state)
-    family_bridge = 7
     nested = struct.pack("HH", 4 + len(state_attribute), _IFLA_PROTINFO_NESTED) + state_attribute
-    _set_link(port, family_bridge, nested)
-
-
-def _attribute(kind: int, value: int) -> bytes:
-    return struct.pack("HHI", 8, kind, value)
-
-
-def _index(name: str) -> int:
-    return socket.if_nametoindex(name)
+    _set_link(port, _AF_BRIDGE, nested)
 
 
 def _set_link(port: str, family: int, attributes: bytes) -> None:
     """One RTM_SETLINK and its answer: `bridge link set` without a process."""
-    body = struct.pack("BxHiII", family, 0, _index(port), 0, 0) + attributes
+    body = struct.pack("BxHiII", family, 0, socket.if_nametoindex(port), 0, 0) + attributes
     header = struct.pack("IHHII", 16 + len(body), _RTM_SETLINK, _NLM_F_REQUEST_ACK, 1, 0)
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as netlink:
         netlink.send(header + body)

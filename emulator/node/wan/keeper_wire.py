@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 from collections import deque
@@ -46,7 +47,7 @@ class WireProcess:
         control.close()
         records.close()
         for sock, ready in ((self._control, self._answered), (self._records, self._recorded)):
-            sock.setblocking(False)
+            os.set_blocking(sock.fileno(), False)
             loop.watch(sock.fileno(), ready)
 
     async def add_port(self, site: int, interface: str) -> None:
