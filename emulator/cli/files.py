@@ -22,6 +22,7 @@ from emulator.report.terminal import render_report
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.targets import check_targets
 from emulator.topology.parse import load_topology
+from emulator.topology.schema import topology_schema
 
 file_argument = click.argument("file", type=click.Path(path_type=Path))
 
@@ -94,8 +95,6 @@ def schema() -> None:
     \b
     netemu schema > netemu.schema.json
     """
-    from emulator.topology.schema import topology_schema
-
     echo_json(topology_schema())
 
 

@@ -34,8 +34,7 @@ def wait_until_ready(plan: Plan, wan: Wan) -> Delays:
 def wait_until_paths_fit(plan: Plan, wan: Wan) -> Delays:
     """Probe every ordered pair until each minimum is within 0.5 ms of what was set."""
     routers = {site.name: site for site in plan.sites}
-    listeners = {site.hosts[0]: ("probe_listen", {}) for site in plan.sites}
-    wan.hosts(listeners)
+    wan.hosts({site.hosts[0]: ("probe_listen", {}) for site in plan.sites})
     measured: Delays = {}
     deadline = time.monotonic() + PROBING_S
     while True:
