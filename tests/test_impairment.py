@@ -30,7 +30,7 @@ def test_delays_add_losses_are_independent_and_the_lowest_rate_wins():
     assert not folded.cut
 
 
-@pytest.mark.parametrize("order", itertools.permutations(OVERLAYS))
+@pytest.mark.parametrize("order", list(itertools.permutations(OVERLAYS)))
 def test_order_does_not_matter_and_a_cut_wins(order: tuple[Overlay, ...]):
     """So faults heal in any order."""
     folded, expected = fold(BASE, order), fold(BASE, OVERLAYS)
