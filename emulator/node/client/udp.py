@@ -74,7 +74,7 @@ class Datagrams:
             return
         pending.sent = monotonic_ns()
         timer = self._city.loop.at(
-            pending.connecting + self._city.config.response_ns, partial(self._give_up, pending)
+            pending.sent + self._city.config.response_ns, partial(self._give_up, pending)
         )
         self._waiting[pending.n] = _Sent(pending, timer)
 
