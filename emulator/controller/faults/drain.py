@@ -12,10 +12,8 @@ from typing import ClassVar
 
 from emulator.controller.lab import Lab
 from emulator.errors import WanError
-from emulator.plan.bounds import moved_by_s
+from emulator.plan.bounds import DRAIN_CLOSE_S, moved_by_s
 from emulator.wan.base import FaultRecord
-
-CLOSE_S = 3.0  # time for a pool's connections to be used once more and to hear "close"
 
 
 class Drain:
@@ -48,7 +46,7 @@ def drain_again(lab: Lab, hosts: Sequence[str]) -> None:
 
 def _command(lab: Lab) -> dict[str, object]:
     wait_s = max(moved_by_s(service) for service in lab.plan.services)
-    return {"op": "drain", "wait_s": wait_s, "close_s": CLOSE_S}
+    return {"op": "drain", "wait_s": wait_s, "close_s": DRAIN_CLOSE_S}
 
 
 def _tell(lab: Lab, hosts: Sequence[str], command: dict[str, object]) -> None:
