@@ -205,7 +205,9 @@ class FakeWan:
                     self.lab.news.wait(_SILENCE_S)
                 fresh = self.lab.history[cursor:]
             cursor += len(fresh)
-            yield from fresh or [None]
+            yield from fresh
+            if not fresh:
+                yield None
 
     def latest(self) -> tuple[Event, ...]:
         last = {

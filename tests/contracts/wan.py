@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import itertools
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
 from emulator.errors import HostSilent, WanError
 from emulator.impairment import Overlay
-from emulator.wan.base import FaultRecord
+from emulator.wan.base import Event, FaultRecord
 from tests.docker.wan_world import EAST, FAR, ROUTER, SERVER, WEST, setup, wiring
 
 _CUT = Overlay(cut=True)
@@ -31,14 +32,14 @@ def note(text: str, **more: object) -> dict[str, object]:
     return {"kind": "note", "text": text, **more}
 
 
-def next_event(reader):
+def next_event(reader: Iterator[Event | None]) -> Event:
     """The next event, over silences."""
     return next(event for event in itertools.islice(reader, 100) if event is not None)
 
 
-def until_text(reader, text: str) -> list[dict]:
+def until_text(reader: Iterator[Event | None], text: str) -> list[Event]:
     """The notes up to and with the one that says `text`."""
-    seen = []
+    seen: list[Event] = []
     while not seen or seen[-1]["text"] != text:
         event = next_event(reader)
         if event["kind"] == "note":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
 
+from emulator.engine.base import Engine
 from emulator.errors import WanError
 from emulator.impairment import Overlay
+from emulator.wan.base import Event, Wan
 from tests.contracts.wan import WanContract, name, next_event
 from tests.docker.wan_world import (
     EAST,
@@ -31,7 +34,7 @@ _CUT = Overlay(cut=True)
 _NEAR_WAN, _FAR_WAN, _SERVER_LAN = "100.64.0.1", "100.64.0.2", "10.1.0.11"
 
 
-def _world(engine, image):
+def _world(engine: Engine, image: str) -> World:
     return World(engine, f"test-{uuid.uuid4().hex[:8]}", image)
 
 
@@ -79,11 +82,14 @@ def silence(world):
 
 class TestRemoteWan(WanContract):
     @pytest.fixture(autouse=True)
-    def _pids(self, world):
-        self.pid_of = world.pids.__getitem__
+    def _remember(self, world):
+        self._world = world
+
+    def pid_of(self, host):
+        return self._world.pids[host]
 
 
-def ping(wan, host, target, count=3):
+def ping(wan: Wan, host: str, target: str, count: int = 3) -> list[float]:
     """Round-trip times in ms of the answers that came."""
     argv = ["ping", "-n", "-c", str(count), "-i", "0.05", "-W", "0.3", target]
     return [
@@ -91,7 +97,7 @@ def ping(wan, host, target, count=3):
     ]
 
 
-def until(reader, **fields):
+def until(reader: Iterator[Event | None], **fields: object) -> Event:
     """The next event with these values."""
     while True:
         event = next_event(reader)
@@ -99,7 +105,7 @@ def until(reader, **fields):
             return event
 
 
-def ended(wan, reader, host):
+def ended(wan: Wan, reader: Iterator[Event | None], host: str) -> None:
     """Wait until the keeper has let go of a host whose container was killed."""
     until(reader, kind="daemon", host=host, name="init", state="ended")
     assert wan.stats()["hosts"][host] is False

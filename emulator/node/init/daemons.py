@@ -157,14 +157,14 @@ class Daemons:
                 daemon.waiting.cancel()
                 daemon.waiting = None
         roots = {daemon.pid for daemon in chosen if daemon.pid}
-        began = time.monotonic_ns()
-        for pid in roots:
-            os.kill(pid, signal.SIGKILL)
+        victims = family(roots)  # before the first dies: its orphans would have another parent
         killed: set[int] = set()
-        while victims := family(roots) - killed:  # again: one may have forked meanwhile
-            killed |= victims
+        began = time.monotonic_ns()
+        while victims:
             for pid in victims:
                 _kill(pid)
+            killed |= victims
+            victims = family(roots) - killed  # one may have forked meanwhile
         for daemon in chosen:
             if daemon.pid:
                 daemon.state = "killed"

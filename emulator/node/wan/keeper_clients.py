@@ -106,5 +106,5 @@ class Clients:
 
     def _feed(self) -> None:
         self._feeding = False
-        for client in self._clients:
+        for client in list(self._clients):  # one may turn out to have left
             client.feed()
