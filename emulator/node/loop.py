@@ -91,6 +91,17 @@ class Loop:
             self._epoll.register(fd, events)
         self._watched[fd] = callback
 
+    def watch_paced(self, fd: int, callback: Callable[[], bool], pause_s: float) -> None:
+        """As `watch`, at once but at most every `pause_s`: a wake-up costs more than what a busy
+        writer has to say each time. The callback's False ends it, with the descriptor forgotten."""
+
+        def ready(_: int) -> None:
+            self.forget(fd)
+            if callback():
+                self.after(pause_s, lambda: self.watch(fd, ready))
+
+        self.watch(fd, ready)
+
     def forget(self, fd: int) -> None:
         """Stop watching; do it before the descriptor is closed. Safe to call twice."""
         if self._watched.pop(fd, None) is not None:

@@ -26,6 +26,7 @@ _EVENTS_FD = 3
 _F_SETPIPE_SZ = 1031
 _PIPE_SIZE = 1 << 18  # a second of a busy client's events
 _LONGEST_EVENT = 1 << 20
+_PACE_S = 0.01  # far below what the pipe holds
 
 
 class Daemon:
@@ -206,26 +207,22 @@ class EventPipe:
     """Reads a daemon's event lines until every holder of the pipe is gone."""
 
     def __init__(self, loop: Loop, fd: int, forward: Callable[[bytes], object]) -> None:
-        self._loop = loop
         self._fd = fd
         self._forward = forward
         self._partial = b""
         os.set_blocking(fd, False)
-        loop.watch(fd, self._ready)
+        loop.watch_paced(fd, self._ready, _PACE_S)
 
-    def _ready(self, _: int) -> None:
-        try:
-            data = os.read(self._fd, _PIPE_SIZE)
-        except BlockingIOError:
-            return
+    def _ready(self) -> bool:
+        data = os.read(self._fd, _PIPE_SIZE)
         if not data or len(self._partial) > _LONGEST_EVENT:
-            self._loop.forget(self._fd)
             os.close(self._fd)
-            return
+            return False
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             if line:
                 self._forward(line)
+        return True
 
 
 def _enlarge(pipe: int) -> None:

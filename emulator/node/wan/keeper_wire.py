@@ -15,6 +15,8 @@ from emulator.node.loop import Future, Loop
 from emulator.node.wan.ports import open_port
 from emulator.node.wan.table import PathTable
 
+_PACE_S = 0.01  # the wire keeps what the socket does not take
+_MESSAGES = 64  # at once, before others have their turn
 _ANSWER_S = 2.0  # the wire answers within a turn of its loop: a few ms
 
 
@@ -46,9 +48,10 @@ class WireProcess:
         )
         control.close()
         records.close()
-        for sock, ready in ((self._control, self._answered), (self._records, self._recorded)):
+        for sock in (self._control, self._records):
             os.set_blocking(sock.fileno(), False)
-            loop.watch(sock.fileno(), ready)
+        loop.watch(self._control.fileno(), self._answered)
+        loop.watch_paced(self._records.fileno(), self._recorded, _PACE_S)
 
     async def add_port(self, site: int, interface: str) -> None:
         """Give it the port of a site. We hold a duplicate, and close the last copy: that takes
@@ -98,12 +101,13 @@ class WireProcess:
         else:
             asked.set()
 
-    def _recorded(self, _: int) -> None:
-        data = _receive(self._records, 1 << 18)
-        if data:
+    def _recorded(self) -> bool:
+        for _ in range(_MESSAGES):
+            data = _receive(self._records, 1 << 18)
+            if not data:
+                return data is None
             self._on_records(data)
-        elif data is not None:
-            self._loop.forget(self._records.fileno())
+        return True
 
     def _ended(self, code: int) -> None:
         self.alive = False
