@@ -19,6 +19,9 @@ _SHORTER_TTL = 0.4
 _ROUNDING_S = 1.1
 # Longer than that after the TTL, with no answer from anywhere, is a resolver's back-off.
 _BACK_OFF_S = 2.0
+# A client that failed first this long after the fault was not hit by it but by what came of it:
+# a drain's end, an answer that moved.
+_WORKED_ON_S = 2.0
 
 
 def explain(measured: Measurements, history: History) -> tuple[str, ...]:
@@ -201,6 +204,12 @@ def _own_part(row: Row, history: History) -> list[str]:
     if row.from_region == row.to_region:
         stayed = f"it stayed on {row.to_region}" if row.to_region else ""
         return [f"{stayed}, so no name server had a part in it"] if stayed else []
+    worked_on = (row.recovery_s or 0.0) - row.outage_s
+    if worked_on > _WORKED_ON_S:
+        return [
+            f"it went on with {row.from_region} for {show_duration(worked_on)} after the fault and"
+            f" was without an answer for {show_duration(row.outage_s)}"
+        ]
     said = []
     if parts["client_s"] >= _TELLING_S:
         span = show_duration(parts["client_s"])
@@ -240,6 +249,8 @@ def _advice(rows: Sequence[Row]) -> str:
     lead = max(rows, key=lambda row: row.parts()["cache_s"])
     held, span = lead.milestones.held, lead.parts()["cache_s"]
     if held is None or held.ttl < 2 or span < 1 or held.held_s > held.ttl + _BACK_OFF_S:
+        return ""
+    if not any(row.outage_s > span for row in rows):
         return ""
     ttl = max(1, round(held.ttl * _SHORTER_TTL))
     saved = span * (1 - ttl / held.ttl)
