@@ -87,7 +87,7 @@ class Wan(Protocol):
     def unlock(self) -> None: ...
 
     def mark(self, event: Event) -> int:
-        """Append an event to the lab's history; `t` is now on the lab's clock unless given."""
+        """Append an event to the lab's history; `t` is now on the lab's clock unless given. Its `t`."""
 
     def now_ns(self) -> int:
         """The lab's clock."""
@@ -98,10 +98,12 @@ class Wan(Protocol):
         fell behind the ring gets an event of kind `lost`."""
 
     def latest(self) -> tuple[Event, ...]:
-        """The last event of each state (health, proxy, generation, lookup, daemon), for `status`."""
+        """The last event of each state (health, proxy, generation, lookup, schedule, daemon; a
+        host's init is its daemon `init`), for `status`."""
 
     def stats(self) -> dict[str, Any]:
-        """`paths`: per "a->b" packets, bytes, drops by cause; `wire`: alive, lag; `seq`: the
-        newest event's number; `hosts`: which inits are connected."""
+        """`paths`: per "a->b" packets, bytes, drops by cause; `wire`: alive, lag_ms_max; `seq`:
+        the newest event's number, -1: none; `hosts`: whether each init is connected; `overlays`:
+        the ids of those that lie."""
 
     def close(self) -> None: ...

@@ -60,12 +60,11 @@ class Daemons:
         self._forward = forward
         self._tell = tell
         self._daemons: dict[str, Daemon] = {}
+        loop.after(_LOG_CHECK_S, self._check_logs)
 
     def configure(self, daemons: list[dict[str, Any]]) -> None:
         """Say what there is to start. A daemon that runs keeps running as it was started."""
         os.makedirs(self._log_directory, exist_ok=True)
-        if not self._daemons:
-            self._loop.after(_LOG_CHECK_S, self._check_logs)
         running = {name: daemon for name, daemon in self._daemons.items() if daemon.pid}
         named = [self._daemon(**spec) for spec in daemons]
         self._daemons = {d.name: running.get(d.name, d) for d in named} | running
