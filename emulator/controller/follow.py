@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from emulator.analysis.recovery import settled
 from emulator.analysis.timeline import History
+from emulator.clock import NS_PER_S
 from emulator.controller.header import make_header
 from emulator.controller.lab import Lab
 from emulator.controller.ready import wait_until_paths_fit
@@ -23,7 +23,7 @@ def follow_fault(
     """Watch, break, watch until the fault's effect on every client is settled."""
     history = History()
     if not lab.wan.journal():  # with a fault active, not every path can be as it was set
-        lab.measured_ns = wait_until_paths_fit(lab.plan, lab.wan)
+        lab.measured_ns = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     light = lab.plan.topology.light_traffic
     rates = dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
     history.feed(make_header(lab, 0, "", command, rates))
@@ -34,11 +34,11 @@ def follow_fault(
 
     since = int(lab.wan.stats()["seq"]) + 1
     with Recorder(lab.wan, None, take, since) as recorder:
-        time.sleep(BEFORE_S)
+        lab.clock.sleep(BEFORE_S)
         fault = break_it()
-        deadline = time.monotonic() + GIVE_UP_S
-        while time.monotonic() < deadline:
-            time.sleep(0.5)
+        deadline = lab.clock.now_ns() + round(GIVE_UP_S * NS_PER_S)
+        while lab.clock.now_ns() < deadline:
+            lab.clock.sleep(0.5)
             recorder.check()
             if settled(history, fault, lab.wan.now_ns()):
                 break

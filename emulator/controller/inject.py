@@ -10,10 +10,11 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from emulator.controller.faults import FAULTS
 from emulator.controller.lab import Lab
-from emulator.errors import UsageError
+from emulator.errors import NetemuError, UsageError
 from emulator.events import Fault
 from emulator.wan.base import FaultRecord
 
@@ -34,23 +35,31 @@ def inject(
     wanted = resolve(lab, target, how, peers, settings or {})
     with locked(lab, f"kill {' '.join(target)}"):
         for active in lab.wan.journal():
-            if (active.kind, active.target, active.peers) == (how, wanted.target, wanted.peers):
+            if replace(active, id=wanted.id) == wanted:
                 return active
         lab.wan.record(wanted)
         try:
             began = FAULTS[how].inject(lab, wanted)
         except BaseException as error:
-            lab.wan.mark(_mark(wanted, "failed", lab.wan.now_ns(), str(error)))
-            heal_one(lab, wanted)
+            _take_back(lab, wanted, error)
             raise
         lab.wan.mark(_mark(wanted, "inject_began", began))
         lab.wan.mark(_mark(wanted, "inject_ended", lab.wan.now_ns()))
     return wanted
 
 
+def _take_back(lab: Lab, fault: FaultRecord, error: BaseException) -> None:
+    """Heal a fault that failed half way. What cannot be healed stays in the journal, for `heal`."""
+    try:
+        lab.wan.mark(_mark(fault, "failed", lab.wan.now_ns(), str(error) or repr(error)))
+        heal_one(lab, fault)
+    except NetemuError as failure:
+        error.add_note(f"and undoing it failed ({failure}); then: netemu heal --all")
+
+
 def heal(lab: Lab, target: Sequence[str]) -> tuple[FaultRecord, ...]:
     """Undo every active fault on exactly this target, newest first; what was undone."""
-    names = tuple(sorted(target))
+    names = _names(target)
     for name in names:
         sites_and_hosts(lab, name)
     with locked(lab, f"heal {' '.join(target)}"):
@@ -98,16 +107,20 @@ def resolve(
     kinds = {site.kind for site in lab.plan.sites if site.name in sites}
     if how == "drain" and kinds != {"region"}:
         raise UsageError("drain is for regions: only they have a balancer to drain")
-    names = tuple(sorted(target))
+    names = _names(target)
     return FaultRecord(
         id=f"{how}:{'+'.join(names)}#{lab.wan.stats()['seq']}",
         kind=how,
         target=names,
-        sites=tuple(sites),
-        hosts=() if how in {"partition", "brownout"} else tuple(hosts),
-        peers=tuple(sorted(peers)),
+        sites=tuple(dict.fromkeys(sites)),
+        hosts=() if how in {"partition", "brownout"} else tuple(dict.fromkeys(hosts)),
+        peers=_names(peers),
         settings=settings,
     )
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(given)))
 
 
 def sites_and_hosts(lab: Lab, name: str) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from emulator.clock import MONOTONIC, Clock
 from emulator.controller.ready import (
     Delays,
     missing_generations,
@@ -19,7 +20,7 @@ from emulator.controller.ready import (
     wait_until_paths_fit,
 )
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
-from emulator.errors import NetemuError, UsageError
+from emulator.errors import FileProblems, NetemuError, UsageError
 from emulator.plan import make_plan
 from emulator.plan.model import HostSpec, Plan, Role
 from emulator.plan.wiring import host_wiring, wan_setup
@@ -44,6 +45,7 @@ class Lab:
     engine: Engine
     wan: Wan
     measured_ns: dict[tuple[str, str], int] = field(default_factory=dict)  # one-way, by path
+    clock: Clock = MONOTONIC
 
     @property
     def name(self) -> str:
@@ -88,23 +90,47 @@ def configuration(spec: HostSpec) -> dict[str, object]:
     }
 
 
-def bring_up(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Progress) -> Lab:
+def bring_up(
+    plan: Plan,
+    engine: Engine,
+    connect: Connect,
+    image: str,
+    progress: Progress,
+    clock: Clock = MONOTONIC,
+) -> Lab:
     """Make every container of the plan and wait until the world is ready.
 
-    Whatever interrupts it, what was made is removed again before the error goes on.
+    Whatever interrupts it, what was made is removed again before the error goes on. Raises
+    UsageError, and touches nothing, when a lab of this name is here already.
     """
+    if engine.containers(plan.lab):
+        raise UsageError(
+            f"a lab {plan.lab!r} is here already; remove it: netemu down {plan.lab}, "
+            f"or give this one another --name"
+        )
+    lab = Lab(plan, engine, connect(engine, plan.lab), clock=clock)
     try:
         progress("containers", 0.0)
-        lab = _make(plan, engine, connect, image, progress)
+        _make(lab, image, progress)
         lab.measured_ns = get_ready(lab, progress)
-    except BaseException:
-        remove_lab(engine, plan.lab)
+        progress("ready", 1.0)
+    except BaseException as error:
+        _give_up(lab, error)
         raise
-    progress("ready", 1.0)
     return lab
 
 
-def _make(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Progress) -> Lab:
+def _give_up(lab: Lab, error: BaseException) -> None:
+    """Remove a lab that did not come up; `error` stays the one that is told."""
+    lab.wan.close()
+    try:
+        remove_lab(lab.engine, lab.name)
+    except NetemuError as failure:
+        error.add_note(f"cleaning up failed too ({failure}); then: netemu down {lab.name}")
+
+
+def _make(lab: Lab, image: str, progress: Progress) -> None:
+    plan, engine = lab.plan, lab.engine
     specs = [wan_spec(plan, image), *(host_spec(plan, host, image) for host in plan.hosts)]
 
     def make(spec: ContainerSpec) -> ContainerHandle:
@@ -113,17 +139,17 @@ def _make(plan: Plan, engine: Engine, connect: Connect, image: str, progress: Pr
 
     with ThreadPoolExecutor(POOL) as pool:
         made = [pool.submit(make, spec) for spec in specs]
-        made[0].result()
-        wan = connect(engine, plan.lab)
-        wan.setup(wan_setup(plan))
-        for done, future in enumerate(made, start=1):
-            future.result()
-            progress("containers", 0.6 * done / len(made))
-    lab = Lab(plan, engine, wan)
+        try:
+            made[0].result()
+            lab.wan.setup(wan_setup(plan))
+            for done, future in enumerate(made, start=1):
+                future.result()
+                progress("containers", 0.6 * done / len(made))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     progress("links", 0.6)
-    hosts = [host.name for host in plan.hosts]
-    lab.boot(hosts)
-    return lab
+    lab.boot([host.name for host in plan.hosts])
 
 
 def get_ready(lab: Lab, progress: Progress) -> Delays:
@@ -136,21 +162,21 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     progress("servers and balancers", 0.65)
     lab.run_daemons([*by_role["server"], *by_role["edge"], *by_role["access"]])
     progress("paths", 0.7)
-    measured = wait_until_paths_fit(lab.plan, lab.wan)
+    measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     progress("balancers", 0.8)
-    wait_until(lambda: missing_proxies(lab.plan, lab.wan))
+    wait_until(lambda: missing_proxies(lab.plan, lab.wan), lab.clock)
     progress("name servers", 0.9)
     lab.run_daemons(by_role["ns"])
-    wait_until(lambda: missing_generations(lab.plan, lab.wan))
+    wait_until(lambda: missing_generations(lab.plan, lab.wan), lab.clock)
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
-    wait_until(lambda: missing_lookups(lab.plan, lab.wan))
+    wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)
     return measured
 
 
 def attach(name: str, engine: Engine, connect: Connect) -> Lab:
-    """Join a lab that runs. Raises UsageError when there is none or when another version of
-    netemu made it."""
+    """Join a lab that runs. Raises UsageError when there is none, NetemuError when it was never
+    finished, lost its WAN or was made by another version of netemu."""
     containers = engine.containers(name)
     wan_container = next((c for c in containers if c.host == WAN), None)
     if wan_container is None:
@@ -160,18 +186,26 @@ def attach(name: str, engine: Engine, connect: Connect) -> Lab:
             f"the WAN of lab {name!r} is {wan_container.state}; remove the lab: netemu down {name}"
         )
     wan = connect(engine, name)
-    told = wan.plan()
+    try:
+        return Lab(_plan_told(name, wan.plan()), engine, wan)
+    except BaseException:
+        wan.close()
+        raise
+
+
+def _plan_told(name: str, told: Mapping[str, str]) -> Plan:
     if not told:
-        wan.close()
         raise NetemuError(f"lab {name!r} was never finished; remove it: netemu down {name}")
-    plan = make_plan(parse_topology(told["topology"], f"lab {name}"), name)
-    if plan.digest != told["digest"]:
-        wan.close()
+    try:
+        plan: Plan | None = make_plan(parse_topology(told["topology"], f"lab {name}"), name)
+    except (FileProblems, UsageError):  # a topology that this version would not have brought up
+        plan = None
+    if plan is None or plan.digest != told["digest"]:
         raise NetemuError(
             f"lab {name!r} was made by another version of netemu; make it anew: "
             f"netemu down {name}, then netemu up"
         )
-    return Lab(plan, engine, wan)
+    return plan
 
 
 def remove_lab(engine: Engine, name: str) -> int:

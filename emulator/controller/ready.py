@@ -7,10 +7,9 @@ health checks decided; every balancer's servers UP. What is missing is named.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Mapping
 
-from emulator.clock import NS_PER_MS
+from emulator.clock import MONOTONIC, NS_PER_MS, NS_PER_S, Clock
 from emulator.errors import NotReady
 from emulator.plan.model import Plan, SiteSpec
 from emulator.wan.base import Wan
@@ -19,6 +18,7 @@ DELAY_TOLERANCE_NS = NS_PER_MS // 2  # the design's promise: within 0.5 ms
 PROBES = 5
 PROBING_S = 3.0
 SERVICES_S = 20.0
+LOOKUP_S = 2.5
 POLL_S = 0.05
 Delays = dict[tuple[str, str], int]
 
@@ -31,20 +31,19 @@ def wait_until_ready(plan: Plan, wan: Wan) -> Delays:
     return measured
 
 
-def wait_until_paths_fit(plan: Plan, wan: Wan) -> Delays:
-    """Probe every ordered pair until each minimum is within 0.5 ms of what was set."""
+def wait_until_paths_fit(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
+    """Probe every ordered pair until each minimum is within 0.5 ms of what was set.
+    Raises NotReady with the paths that are not."""
     routers = {site.name: site for site in plan.sites}
     wan.hosts({site.hosts[0]: ("probe_listen", {}) for site in plan.sites})
     measured: Delays = {}
-    deadline = time.monotonic() + PROBING_S
-    while True:
-        wrong = misfits(plan, measured)
-        if not wrong:
-            return measured
-        if time.monotonic() > deadline and measured:
+    deadline = clock.now_ns() + round(PROBING_S * NS_PER_S)
+    while wrong := misfits(plan, measured):
+        if clock.now_ns() > deadline:
             raise NotReady("these paths are not as they were set: " + "; ".join(wrong))
         _probe(routers, {path.split("->")[0] for path in wrong}, wan)
-        _collect(plan, wan, measured)
+        _collect(plan, wan, measured, clock)
+    return measured
 
 
 def _probe(routers: Mapping[str, SiteSpec], sources: set[str], wan: Wan) -> None:
@@ -62,9 +61,9 @@ def _probe(routers: Mapping[str, SiteSpec], sources: set[str], wan: Wan) -> None
     )
 
 
-def _collect(plan: Plan, wan: Wan, measured: Delays) -> None:
+def _collect(plan: Plan, wan: Wan, measured: Delays, clock: Clock) -> None:
     longest = max(path.impairment.delay_ns + path.impairment.jitter_ns for path in plan.paths)
-    time.sleep(longest / 1e9 + POLL_S)
+    clock.sleep(longest / NS_PER_S + POLL_S)
     by_address = {site.wan_address: site.name for site in plan.sites}
     answers = wan.hosts({site.hosts[0]: ("probe_report", {}) for site in plan.sites})
     for site in plan.sites:
@@ -92,13 +91,13 @@ def misfits(plan: Plan, measured: Mapping[tuple[str, str], int]) -> list[str]:
     return wrong
 
 
-def wait_until(missing: Callable[[], list[str]]) -> None:
+def wait_until(missing: Callable[[], list[str]], clock: Clock = MONOTONIC) -> None:
     """Ask until nothing is missing any more. Raises NotReady with what still is."""
-    deadline = time.monotonic() + SERVICES_S
+    deadline = clock.now_ns() + round(SERVICES_S * NS_PER_S)
     while still := missing():
-        if time.monotonic() > deadline:
+        if clock.now_ns() > deadline:
             raise NotReady(f"not ready after {SERVICES_S:.0f} s: " + "; ".join(still))
-        time.sleep(POLL_S)
+        clock.sleep(POLL_S)
 
 
 def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
@@ -125,14 +124,14 @@ def missing_generations(plan: Plan, wan: Wan) -> list[str]:
     ]
 
 
-def missing_lookups(plan: Plan, wan: Wan) -> list[str]:
+def missing_lookups(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> list[str]:
     """Ask every city's resolver once, through its client; who did not answer well."""
     asked = wan.now_ns()
     command = json.dumps({"op": "lookup"})
     cities = [site.name for site in plan.sites if site.kind == "client"]
     wan.hosts({f"{c}/client": ("send", {"daemon": "client", "line": command}) for c in cities})
-    deadline = time.monotonic() + 2.5
-    while time.monotonic() < deadline:
+    deadline = clock.now_ns() + round(LOOKUP_S * NS_PER_S)
+    while clock.now_ns() < deadline:
         good = {
             e["city"]
             for e in wan.latest()
@@ -140,5 +139,5 @@ def missing_lookups(plan: Plan, wan: Wan) -> list[str]:
         }
         if good.issuperset(cities):
             return []
-        time.sleep(POLL_S / 2)
+        clock.sleep(POLL_S / 2)
     return [f"{city}'s resolver does not answer" for city in cities if city not in good]

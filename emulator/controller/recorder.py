@@ -17,6 +17,7 @@ from emulator.events import encode
 from emulator.wan.base import Event, Wan
 
 Listener = Callable[[Event], None]
+CATCH_UP_S = 10.0  # for what came before the stop; the newest event is known by then
 
 
 class Recorder:
@@ -47,7 +48,9 @@ class Recorder:
         except NetemuError as failure:
             self._error = self._error or failure
         self._stop.set()
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=CATCH_UP_S)
+        if self._thread.is_alive():
+            self._error = self._error or TimeoutError(f"not caught up after {CATCH_UP_S:g} s")
 
     def check(self) -> None:
         """Raises what stopped the recording, if anything did."""
@@ -57,11 +60,11 @@ class Recorder:
     def _take(self) -> None:
         try:
             self._write_all()
-        except (OSError, NetemuError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a listener's mistake ends the recording as well
             self._error = error
 
     def _write_all(self) -> None:
-        with self._path.open("ab") if self._path else _Nowhere() as file:
+        with self._path.open("ab", buffering=0) if self._path else _Nowhere() as file:
             for event in self._wan.events(self._since):
                 if event is not None:
                     file.write(encode(event))
@@ -75,8 +78,6 @@ class _Nowhere:
 
     def write(self, data: bytes) -> int:
         return len(data)
-
-    def flush(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self

@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import random
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from emulator.analysis.timeline import History
+from emulator.analysis.timeline import Client, History
+from emulator.clock import NS_PER_S, Clock
 from emulator.controller.header import make_header
 from emulator.controller.inject import heal, heal_everything, inject
 from emulator.controller.lab import Lab
 from emulator.controller.recorder import Recorder
-from emulator.controller.traffic import flush_caches, start_traffic, stop_traffic, wait_until_idle
+from emulator.controller.traffic import (
+    cities,
+    flush_caches,
+    start_traffic,
+    stop_traffic,
+    wait_until_idle,
+)
 from emulator.errors import Inconclusive, NetemuError
 from emulator.events import Note, encode
 from emulator.scenario.model import Heal, Kill, Scenario, Step
@@ -59,8 +65,10 @@ def run_scenario(scenario: Scenario, lab: Lab, directory: Path, seed: int, say: 
         try:
             _play(scenario, lab, history, recorder)
         finally:
-            heal_everything(lab)
-            stop_traffic(lab)
+            try:
+                heal_everything(lab)
+            finally:
+                stop_traffic(lab)
         wait_until_idle(lab)
     recorder.check()
     return Recorded(directory, history)
@@ -91,22 +99,22 @@ def _clean_slate(lab: Lab, seed: int) -> None:
     wait_until_idle(lab)
     flush_caches(lab)
     cycle_s = max(s.ttl_s + 1 for s in lab.plan.services)
-    time.sleep(random.Random(seed).uniform(0, min(cycle_s, 6.0)))
+    lab.clock.sleep(random.Random(seed).uniform(0, min(cycle_s, 6.0)))
 
 
 def _play(scenario: Scenario, lab: Lab, history: History, recorder: Recorder) -> None:
     start_traffic(lab, scenario.traffic.rates)
     began = lab.wan.now_ns()
     lab.wan.mark(Note(t=began, text="traffic").to_json())
-    zero = time.monotonic()
+    zero = lab.clock.now_ns()
     broken = False
     for step in scenario.steps:
-        _wait_until(zero + step.at_s, recorder)
+        _wait_until(zero + round(step.at_s * NS_PER_S), recorder, lab.clock)
         if not broken and isinstance(step, Kill):
-            _check_steady(history, lab)
+            _check_steady(history, lab, scenario.traffic.rates)
             broken = True
         _take(step, lab)
-    _wait_until(zero + scenario.end_s, recorder)
+    _wait_until(zero + round(scenario.end_s * NS_PER_S), recorder, lab.clock)
     lab.wan.mark(Note(t=lab.wan.now_ns(), text="end").to_json())
 
 
@@ -117,21 +125,24 @@ def _take(step: Step, lab: Lab) -> None:
         heal(lab, step.target)
 
 
-def _wait_until(moment: float, recorder: Recorder) -> None:
-    while (left := moment - time.monotonic()) > 0:
-        time.sleep(min(left, 0.5))
+def _wait_until(moment_ns: int, recorder: Recorder, clock: Clock) -> None:
+    while (left := moment_ns - clock.now_ns()) > 0:
+        clock.sleep(min(left / NS_PER_S, 0.5))
         recorder.check()
 
 
-def _check_steady(history: History, lab: Lab) -> None:
+def _check_steady(history: History, lab: Lab, rates: Mapping[str, float]) -> None:
     """The two classic mistakes of failover tests: nothing ran, or it was broken before."""
     now = lab.wan.now_ns()
-    for (city, client), requests in sorted(history.requests.items()):
-        recent = [r for r in requests if r.t > now - STEADY_S * 1e9]
+    senders = [(c, kind, rate) for c in cities(lab) for kind, rate in rates.items() if rate]
+    for city, kind, rate in senders:
+        window_s = max(STEADY_S, 3 / rate)
+        requests = history.requests.get(Client(city, kind), [])
+        recent = [r for r in requests if r.t > now - window_s * NS_PER_S]
         failed = [r for r in recent if r.outcome != "ok"]
         if not recent or failed:
             what = f"{len(failed)} of {len(recent)} requests failed" if recent else "no requests"
             raise Inconclusive(
                 f"the lab was not steady before the first fault, so nothing was injected: "
-                f"{city} over {client}: {what} in the last {STEADY_S:.0f} s"
+                f"{city} over {kind}: {what} in the last {window_s:.0f} s"
             )

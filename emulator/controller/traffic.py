@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 
+from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
 from emulator.errors import NetemuError, NotReady
 
@@ -30,12 +30,12 @@ def stop_traffic(lab: Lab) -> None:
 def wait_until_idle(lab: Lab) -> None:
     """Wait until no client has a request in flight. Raises NotReady when they do not end."""
     began = lab.wan.now_ns()
-    deadline = time.monotonic() + SETTLING_S
+    deadline = lab.clock.now_ns() + round(SETTLING_S * NS_PER_S)
     busy = cities(lab)
     while busy:
-        if time.monotonic() > deadline:
+        if lab.clock.now_ns() > deadline:
             raise NotReady(f"the clients of {', '.join(busy)} still have requests in flight")
-        time.sleep(0.1)
+        lab.clock.sleep(0.1)
         idle = {
             e["city"]
             for e in lab.wan.latest()
