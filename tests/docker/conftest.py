@@ -10,6 +10,9 @@ import pytest
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.errors import EngineError
+from tests.docker.lab import world
+
+__all__ = ["world"]
 
 
 @pytest.fixture(scope="session")
