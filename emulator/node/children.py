@@ -92,7 +92,8 @@ class Children:
             await self._ended_within(ended, pid, argv[0], timeout_s)
         finally:
             feed.close()
-            self._loop.after(_TAIL_S, lambda: [capture.close() for capture in captures])
+            for capture in captures:
+                self._loop.after(_TAIL_S, capture.close)
         out, err = [await capture.end for capture in captures]
         return ended.result(), out, err
 

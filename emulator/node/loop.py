@@ -26,7 +26,7 @@ class Future:
         self.done = False
         self._value: Any = None
         self._error: BaseException | None = None
-        self._callbacks: list[Callable[[Future], None]] = []
+        self._callbacks: list[Callable[[Future], object]] = []
 
     def set(self, value: Any = None) -> None:
         """Deliver; what comes after the first delivery is ignored."""
@@ -47,7 +47,7 @@ class Future:
             raise self._error
         return self._value
 
-    def then(self, callback: Callable[[Future], None]) -> None:
+    def then(self, callback: Callable[[Future], object]) -> None:
         if self.done:
             callback(self)
         else:

@@ -49,7 +49,8 @@ class Wan(Protocol):
         """Forget hosts that died: close their sockets, delete what is left of their links."""
 
     def host(self, host: str, op: str, timeout_s: float = 5.0, **arguments: Any) -> dict[str, Any]:
-        """Ask a host's init (configure, start, kill, signal, send, run, probe, status).
+        """Ask a host's init (configure, start, kill, signal, send, run, probe, status); `timeout_s` is
+        also the deadline of a command that it runs.
         Raises HostSilent when it does not answer in time."""
 
     def hosts(
@@ -87,7 +88,8 @@ class Wan(Protocol):
     def unlock(self) -> None: ...
 
     def mark(self, event: Event) -> int:
-        """Append an event to the lab's history; `t` is now on the lab's clock unless given. Its `t`."""
+        """Append an event to the lab's history; `t` is now on the lab's clock unless given.
+        Returns `t`."""
 
     def now_ns(self) -> int:
         """The lab's clock."""

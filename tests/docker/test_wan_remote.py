@@ -217,6 +217,13 @@ class TestHosts:
         wan.wire([(wiring(FAR), world.pids[FAR])])
         assert ping(wan, SERVER, _FAR_WAN)
 
+    def test_a_command_has_the_deadline_of_its_request(self, wan):
+        """A late one is killed and the host says so: it is not silent."""
+        with pytest.raises(WanError, match=r"sleep did not end within 0\.1 s"):
+            wan.host(SERVER, "run", timeout_s=0.1, argv=["sleep", "9"])
+        answer = wan.hosts({SERVER: ("run", {"argv": ["sleep", "9"]})}, timeout_s=0.1)
+        assert "did not end" in answer[SERVER]["error"]
+
     def test_daemons_speak_listen_and_die(self, wan, name):
         """Event lines reach the history, commands their stdin, output their log; `kill` takes all
         that a daemon started, and says when."""

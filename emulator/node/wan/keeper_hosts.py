@@ -63,7 +63,11 @@ class InitLink:
         self._number += 1
         number = self._number
         self._asked[number] = answer
-        answer.then(lambda _: self._asked.pop(number, None))
+
+        def answered(_: Future) -> None:
+            del self._asked[number]
+
+        answer.then(answered)
         request = {"id": number, "op": op, **arguments}
         self._lines.write(json.dumps(request).encode() + b"\n")
         silent = HostSilent(f"{self.host} did not answer {op!r} within {timeout_s:g} s")

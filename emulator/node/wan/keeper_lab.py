@@ -20,6 +20,8 @@ from emulator.node.wan.table import PathTable
 Tell = Callable[[dict[str, Any]], object]
 Wiring = dict[str, Any]
 
+_WORD_S = 0.5
+
 
 class Lab:
     """The moving parts of one lab, as the operations of the keeper move them."""
@@ -130,8 +132,9 @@ class Lab:
         for host in hosts:
             if (init := self._inits.pop(host, None)) is not None:
                 init.close()
-            wiring = self._wirings.pop(host, None)
-            for link in wiring["interfaces"] if wiring else ():
+            if (wiring := self._wirings.pop(host, None)) is None:
+                continue
+            for link in wiring["interfaces"]:
                 if not links.is_lan_port(link) and self._need_wire().alive:
                     await self._need_wire().drop_port(wiring["site"])
                 if Path(f"/sys/class/net/{link['port']}").exists():
@@ -159,6 +162,8 @@ class Lab:
         init = self._inits.get(host)
         if init is None:
             raise WanError(f"{host} is not connected: it was never wired, or it has ended")
+        if op == "run":  # the command's deadline is ours; init's word on it arrives before ours
+            return await init.ask(op, {"timeout_s": timeout_s, **arguments}, timeout_s + _WORD_S)
         return await init.ask(op, arguments, timeout_s)
 
     # Paths and ports
@@ -175,8 +180,9 @@ class Lab:
 
     def set_port(self, host: str, *, cut: bool) -> None:
         """Cut or join a host's LAN port; one that is not wired will come up as it must be."""
-        wiring = self._wirings.get(host)
-        for link in wiring["interfaces"] if wiring else ():
+        if (wiring := self._wirings.get(host)) is None:
+            return
+        for link in wiring["interfaces"]:
             if links.is_lan_port(link) and Path(f"/sys/class/net/{link['port']}").exists():
                 if cut:
                     links.cut_port(link["port"])
