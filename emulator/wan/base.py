@@ -49,9 +49,9 @@ class Wan(Protocol):
         """Forget hosts that died: close their sockets, delete what is left of their links."""
 
     def host(self, host: str, op: str, timeout_s: float = 5.0, **arguments: Any) -> dict[str, Any]:
-        """Ask a host's init (configure, start, kill, signal, send, run, probe, status); `timeout_s` is
-        also the deadline of a command that it runs.
-        Raises HostSilent when it does not answer in time."""
+        """Ask a host's init (configure, start, kill, signal, send, run, probe, status).
+        `timeout_s` is also the deadline of a command that it runs. Raises HostSilent when it does
+        not answer in time."""
 
     def hosts(
         self, requests: Mapping[str, tuple[str, dict[str, Any]]], timeout_s: float = 5.0
