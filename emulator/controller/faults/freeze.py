@@ -3,10 +3,12 @@ ACKs data; nothing answers. L4 checks stay green."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from emulator.controller.faults.base import held_by_others
 from emulator.controller.faults.crash import kill_daemons
+from emulator.controller.faults.drain import drain_again
 from emulator.controller.lab import Lab
 from emulator.wan.base import FaultRecord
 
@@ -29,5 +31,14 @@ class Freeze:
         healed = lab.wan.now_ns()
         crashed = held_by_others(lab, fault, ["crash"])
         kill_daemons(lab, [host for host in back if host in crashed])
-        lab.run_daemons([host for host in back if host not in crashed])
+        dead = _without_daemons(lab, [host for host in back if host not in crashed])
+        lab.run_daemons(dead)
+        drain_again(lab, dead)
         return healed
+
+
+def _without_daemons(lab: Lab, hosts: Sequence[str]) -> list[str]:
+    """A crash that was healed meanwhile left these to us. Where anything runs, it runs as before:
+    a balancer that left after its drain must not come back."""
+    answers = lab.wan.hosts({host: ("status", {}) for host in hosts})
+    return [h for h, a in answers.items() if "running" not in a.get("daemons", {}).values()]
