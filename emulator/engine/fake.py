@@ -46,7 +46,7 @@ class FakeEngine:
 
     def create(self, spec: ContainerSpec) -> None:
         self._called("create", spec.lab, spec.host)
-        if any(handle.name == spec.name for handle in self._handles.values()):
+        if any(handle.name == spec.name for handle in tuple(self._handles.values())):
             raise EngineError(f"cannot create {spec.name}: the name is already in use")
         if self._images is not None and spec.image not in self._images:
             raise EngineError(f"cannot create {spec.name}: No such image: {spec.image}")
@@ -81,7 +81,8 @@ class FakeEngine:
         self._freezer("resume", lab, host, ContainerState.RUNNING)
 
     def containers(self, lab: str | None = None) -> tuple[ContainerHandle, ...]:
-        chosen = (h for h in self._handles.values() if lab is None or h.lab == lab)
+        held = tuple(self._handles.values())  # others may start side by side meanwhile
+        chosen = (h for h in held if lab is None or h.lab == lab)
         return tuple(sorted(chosen, key=lambda h: (h.lab, h.host)))
 
     def remove(self, containers: Iterable[ContainerHandle]) -> None:

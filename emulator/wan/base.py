@@ -39,7 +39,7 @@ class Wan(Protocol):
         """Bridges, path table, wire process. Once a life."""
 
     def plan(self) -> Mapping[str, str]:
-        """What `setup` was told as `plan`."""
+        """What `setup` was told as `plan`; empty before."""
 
     def wire(self, hosts: Sequence[tuple[HostWiring, int]]) -> None:
         """Join running containers (with their pids): links, addresses, routes, neighbours, and

@@ -103,7 +103,7 @@ class FakeWan:
         return self.lab.setup
 
     def plan(self) -> Mapping[str, str]:
-        return dict(self._need_setup().plan)
+        return dict(self.lab.setup.plan) if self.lab.setup else {}
 
     def wire(self, hosts: Sequence[tuple[HostWiring, int]]) -> None:
         self._need_setup()

@@ -1,0 +1,19 @@
+"""The world that these tests share."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.controller.lab import Lab
+from tests.controller.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def lab(world) -> Lab:
+    """Up and ready."""
+    return world.up()
