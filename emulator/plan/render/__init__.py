@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from emulator.plan.model import HostSpec, Plan, Role
 from emulator.plan.render.app import render_app
-from emulator.plan.render.client import render_client
+from emulator.plan.render.client import render_client, render_resolv
 from emulator.plan.render.dns import render_dns
 from emulator.plan.render.edge import render_edge
 from emulator.plan.render.haproxy import render_haproxy
@@ -17,7 +17,7 @@ _FILES: Mapping[Role, Mapping[str, Callable[[Plan, HostSpec], str]]] = {
     "edge": {"/etc/netemu/haproxy.cfg": render_haproxy, "/etc/netemu/edge.json": render_edge},
     "server": {"/etc/netemu/app.json": render_app},
     "access": {"/etc/netemu/unbound.conf": render_unbound},
-    "client": {"/etc/netemu/client.json": render_client},
+    "client": {"/etc/netemu/client.json": render_client, "/etc/resolv.conf": render_resolv},
     "ns": {"/etc/netemu/dns.json": render_dns},
 }
 

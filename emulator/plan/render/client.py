@@ -1,4 +1,4 @@
-"""`client.json`: whom a city's clients ask, what they want, how long they wait."""
+"""`client.json` and `resolv.conf`: whom a city's clients ask, what they want, how long they wait."""
 
 from __future__ import annotations
 
@@ -27,3 +27,8 @@ def render_client(plan: Plan, host: HostSpec) -> str:
         "rates": dict.fromkeys(CLIENT_KINDS, plan.topology.light_traffic),
     }
     return json.dumps(config, indent=2) + "\n"
+
+
+def render_resolv(plan: Plan, host: HostSpec) -> str:
+    """For programs run by hand, as curl: the city's resolver, not that of the machine's network."""
+    return f"nameserver {plan.resolvers[host.site]}\n"
