@@ -230,7 +230,7 @@ class World:
 
     @contextmanager
     def curl(self, host: str, url: str) -> Iterator[list[str]]:
-        """curl in a loop, 20 times a second, a new connection each time; when the block ends the
+        """curl again and again, a new connection each time; when the block ends the
         list holds what each saw: `<HTTP status> <curl's exit code>`."""
         argv = ("bash", "-c", _CURL, "curl", url)
         stream = self.engine.stream(self.lab.name, host, argv)

@@ -67,7 +67,7 @@ def test_a_new_syn_is_refused(story):
         assert answers[0].ack == syn.seq + 1
 
 
-def test_a_crashed_server_is_hidden_by_the_balancer(world):
+def test_a_crashed_server_is_hidden_by_the_balancer(world: World) -> None:
     """L7: every HTTP request is answered well. L4: the streams on it end at once, by FIN or RST,
     and connect again to the other one."""
     world.calm()
@@ -76,6 +76,7 @@ def test_a_crashed_server_is_hidden_by_the_balancer(world):
     killed = world.instant(fault, "inject_began", since)
 
     def streams() -> list[Event]:
+        """What came of new-york's messages so far."""
         return world.requests(since, client="stream", city="new-york")
 
     wait_until(lambda: any(e["t"] > killed + 3 * NS_PER_S for e in streams()), "3 s of messages")
