@@ -1,4 +1,4 @@
-"""`client.json` and `resolv.conf`: whom a city's clients ask, what they want, how long they wait."""
+"""`client.json`, `resolv.conf`: whom a city's clients ask, what they want, how long they wait."""
 
 from __future__ import annotations
 
