@@ -14,6 +14,6 @@ def world() -> World:
 
 
 @pytest.fixture
-def lab(world) -> Lab:
+def lab(world: World) -> Lab:
     """Up and ready."""
     return world.up()

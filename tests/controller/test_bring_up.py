@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.controller.lab import WAN, bring_up, lab_names, remove_lab
+from emulator.controller.lab import WAN, Lab, Progress, bring_up, lab_names, remove_lab
 from emulator.engine.base import ContainerSpec
 from emulator.errors import EngineError, NotReady, UsageError, WanError
 from emulator.impairment import Overlay
-from tests.controller.world import IMAGE, silent_progress
+from tests.controller.world import IMAGE, World, silent_progress
 
 OTHER = ContainerSpec(lab="other", host="wan", name="other-wan", image=IMAGE, command=("sleep",))
 
 
-def hosts(world):
+def hosts(world: World) -> list[str]:
     return [host.name for host in world.plan.hosts]
 
 
-def up_with(world, progress=silent_progress):
+def up_with(world: World, progress: Progress = silent_progress) -> Lab:
     return bring_up(world.plan, world.engine, lambda *_: world.wan, IMAGE, progress, world.clock)
 
 
@@ -28,7 +28,7 @@ def beside(world):
     return world
 
 
-def assert_nothing_left(world):
+def assert_nothing_left(world: World) -> None:
     assert lab_names(world.engine) == ("other",)
     assert world.wan.lab.holder is None
 

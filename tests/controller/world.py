@@ -63,7 +63,7 @@ class World:
         """What was marked of each fault: (how, phase)."""
         return [(event["how"], event["phase"]) for event in self.said("fault")]
 
-    def snapshot(self) -> dict[str, object]:
+    def snapshot(self) -> dict[str, Any]:
         """All that a fault may touch."""
         overlays = self.wan.lab.overlays
         return {
@@ -81,10 +81,8 @@ class World:
         if container.state is ContainerState.PAUSED:
             return "frozen"
         assert self.wan.lab.wired[host][1] == container.pid
-        daemons = set(self.daemons[host].values())
-        return {frozenset({"running"}): "alive", frozenset({"ended"}): "crashed"}.get(
-            frozenset(daemons), "partly"
-        )
+        runs = {state == "running" for state in self.daemons[host].values()}
+        return "partly" if len(runs) > 1 else "alive" if runs == {True} else "crashed"
 
     def host_began(self, host: str) -> None:
         self.daemons[host] = {}

@@ -10,6 +10,7 @@ from typing import ClassVar
 from emulator.controller.faults.base import held_by_others, lan_hosts, paths_of, wan_sites
 from emulator.controller.faults.drain import drain_again
 from emulator.controller.lab import Lab
+from emulator.engine.base import ContainerState
 from emulator.impairment import Overlay
 from emulator.wan.base import FaultRecord
 
@@ -28,7 +29,7 @@ class Power:
         return began
 
     def heal(self, lab: Lab, fault: FaultRecord) -> int:
-        dark = held_by_others(lab, fault, ["power"])
+        dark = held_by_others(lab, fault, ["power"]) | _asleep(lab)
         back = [host for host in fault.hosts if host not in dark]
         lab.boot(back)
         healed = lab.wan.lift(fault.id)
@@ -39,3 +40,9 @@ class Power:
         drain_again(lab, alive)
         lab.each([host for host in back if host in frozen], lab.engine.pause)
         return healed
+
+
+def _asleep(lab: Lab) -> set[str]:
+    """Frozen hosts that this fault did not reach, or that an earlier, interrupted heal put back."""
+    containers = lab.engine.containers(lab.name)
+    return {container.host for container in containers if container.state is ContainerState.PAUSED}
