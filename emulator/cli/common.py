@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,8 @@ from emulator.engine.base import Engine
 from emulator.engine.docker import DockerEngine
 from emulator.errors import UsageError
 from emulator.wan.remote import RemoteWan
+
+_STOPPING = "netemu.stopping"
 
 lab_option = click.option("--lab", "name", metavar="LAB", help="Which lab; not needed for one.")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
@@ -38,6 +41,40 @@ def the_name(engine: Engine, name: str | None) -> str:
     if not names:
         raise UsageError("no lab runs here; start one: netemu up topologies/two-region.yaml")
     raise UsageError(f"several labs run here ({', '.join(names)}); say which")
+
+
+def when_stopped(words: str) -> None:
+    """What Ctrl-C from now on is answered with, at once: what happens next, what stays."""
+    click.get_current_context().meta[_STOPPING] = words
+
+
+def on_stop() -> str:
+    """What the command that runs now wants said when it is stopped; often nothing."""
+    context = click.get_current_context(silent=True)
+    return "" if context is None else context.meta.get(_STOPPING, "")
+
+
+class Stopwatch:
+    """A progress call that also keeps how long each stage took, in ms, in order."""
+
+    def __init__(self, progress: ProgressCall) -> None:
+        self.timings: dict[str, int] = {}
+        self._progress = progress
+        self._stage = ""
+        self._began = time.monotonic()
+
+    def __call__(self, stage: str, done: float | None) -> None:
+        if stage != self._stage:
+            self.lap(self._stage)
+            self._stage = stage
+        self._progress(stage, done)
+
+    def lap(self, stage: str) -> None:
+        """What went by since the last lap belongs to `stage`; of no stage: to nothing."""
+        now = time.monotonic()
+        if stage:
+            self.timings[stage] = round((now - self._began) * 1000)
+        self._began = now
 
 
 @contextmanager

@@ -35,7 +35,11 @@ def plan(file: Path, as_json: bool) -> None:  # noqa: FBT001
 
     \b
     netemu plan topologies/two-region.yaml
+    netemu plan topologies/two-region.yaml --json
+
+    --json: the whole plan, in the words of emulator/plan/model.py.
     """
+    refuse_scenario(file)
     topology = load_topology(file)
     planned = make_plan(topology, topology.name)
     echo_json(plan_to_json(planned)) if as_json else render_plan(planned, console())
@@ -49,6 +53,8 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:  # noqa: FBT001
 
     \b
     netemu validate topologies/two-region.yaml topologies/scenarios/*.yaml
+
+    --json: for each file the list of its problems; an empty list is a good file.
     """
     problems = {str(file): _problems(file) for file in files}
     if as_json:
@@ -61,7 +67,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:  # noqa: FBT001
 
 def _problems(file: Path) -> list[str]:
     try:
-        if _is_scenario(file):
+        if is_scenario(file):
             check_scenario(file)
         else:
             make_plan(load_topology(file), "validate")
@@ -70,12 +76,32 @@ def _problems(file: Path) -> list[str]:
     return []
 
 
-def _is_scenario(file: Path) -> bool:
+def is_scenario(file: Path) -> bool:
+    """Whether FILE looks like a scenario: it has steps or names a topology."""
+    return _has_key(file, "steps:", "topology:")
+
+
+def _has_key(file: Path, *keys: str) -> bool:
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError):
         return False
-    return any(line.startswith(("steps:", "topology:")) for line in text.splitlines())
+    return any(line.startswith(keys) for line in text.splitlines())
+
+
+def refuse_scenario(file: Path) -> None:
+    """Raises UsageError where a scenario was given instead of a topology."""
+    if is_scenario(file):
+        raise UsageError(f"{file} is a scenario, not a topology; netemu run {file}")
+
+
+def refuse_topology(file: Path) -> None:
+    """Raises UsageError where a topology was given instead of a scenario."""
+    if _has_key(file, "regions:") and not is_scenario(file):
+        raise UsageError(
+            f"{file} is a topology, not a scenario; netemu up {file}, "
+            "or run one of topologies/scenarios/"
+        )
 
 
 def check_scenario(file: Path) -> None:
@@ -101,7 +127,14 @@ def schema() -> None:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:  # noqa: FBT001
-    """Can this machine run a lab? What is missing, and what to do about it. Exit 0 or 4."""
+    """Can this machine run a lab? What is missing, and what to do about it. Exit 0 or 4.
+
+    \b
+    netemu doctor
+    netemu doctor --json
+
+    --json: a list of findings: what, ok, found, remedy.
+    """
     findings = examine()
     echo_json(findings) if as_json else render_doctor(findings, console())
     return Exit.PASSED if all(f["ok"] for f in findings) else Exit.ENVIRONMENT
@@ -109,12 +142,20 @@ def doctor(as_json: bool) -> int:  # noqa: FBT001
 
 @click.group()
 def image() -> None:
-    """The one image that every host runs."""
+    """The one image that every host runs.
+
+    \b
+    netemu image build
+    """
 
 
 @image.command()
 def build() -> None:
-    """Build it now; `netemu up` does the same at first use."""
+    """Build it now; `netemu up` does the same at first use.
+
+    \b
+    netemu image build
+    """
     with progress_bar() as progress:
         tag = ensure_node_image(progress)
     found = image_report()
@@ -127,19 +168,36 @@ def build() -> None:
 def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
     """Analyse and show a finished RUN directory again. Needs no Docker, on any machine.
 
+    The exit code is that of the run: 0 passed, 1 an objective was missed, 3 inconclusive.
+
     \b
     netemu report runs/region-loss/2026-01-31T12-00-00
+    netemu report runs/region-loss/2026-01-31T12-00-00 --json
+
+    --json: the same as `netemu run --json` writes; emulator/report/json.py documents it.
     """
-    path = run / "history.jsonl" if run.is_dir() else run
-    if not path.exists():
-        raise UsageError(f"{run} holds no history.jsonl; give the directory of a run")
-    history = read_history(path)
+    history = _history(run)
     measured = measure(history)
     if as_json:
         echo_json(report_json(measured, history))
     else:
         render_report(measured, history, console(), saved=str(run))
     return verdict_code(measured, history)
+
+
+def _history(run: Path) -> History:
+    path = run / "history.jsonl" if run.is_dir() else run
+    if not path.exists():
+        raise UsageError(f"{run} holds no history.jsonl; give the directory of a run, as in runs/")
+    try:
+        history = read_history(path)
+    except ValueError as error:
+        raise UsageError(f"{error}; the history is damaged, or this is another file") from error
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if history.run is None and history.first_ns is None:
+        raise UsageError(f"{path} holds no event; the run ended before it began")
+    return history
 
 
 def verdict_code(measured: Measurements, history: History) -> Exit:

@@ -11,8 +11,16 @@ import click
 from emulator.cli.common import attached, lab_option
 from emulator.controller.inject import sites_and_hosts
 from emulator.controller.lab import WAN, Lab
-from emulator.engine.interactive import run_program
-from emulator.errors import UsageError
+from emulator.engine.base import Stream
+from emulator.engine.interactive import run_program, running_container
+from emulator.errors import Exit, UsageError, suggest
+
+TIMED_OUT = 124  # timeout(1): the seconds are over, which is what was wanted
+
+
+def _is_terminal() -> bool:
+    """Both ends: with one of them in a pipe, a far terminal would only garble the bytes."""
+    return bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
 
 
 def _host(lab: Lab, name: str) -> str:
@@ -35,9 +43,10 @@ def exec_(host: str, command: tuple[str, ...], name: str | None) -> int:
     \b
     netemu exec paris -- curl -s http://www.shop.test/
     netemu exec us-east/edge -- ip route
+    echo hello | netemu exec paris -- cat
     """
     with attached(name) as lab:
-        return run_program(lab.name, _host(lab, host), command, tty=sys.stdin.isatty())
+        return run_program(lab.name, _host(lab, host), command, tty=_is_terminal())
 
 
 @click.command()
@@ -50,7 +59,7 @@ def shell(host: str, name: str | None) -> int:
     netemu shell us-east/edge
     """
     with attached(name) as lab:
-        return run_program(lab.name, _host(lab, host), ("bash",), tty=sys.stdin.isatty())
+        return run_program(lab.name, _host(lab, host), ("bash",), tty=_is_terminal())
 
 
 @click.command()
@@ -66,7 +75,10 @@ def logs(host: str, daemon: str | None, is_following: bool, name: str | None) ->
     netemu logs paris/access -f
     """
     with attached(name) as lab:
+        if host == WAN:
+            raise UsageError(f"the WAN has no daemons; see: docker logs {lab.name}-{WAN}")
         spec = lab.spec(_host(lab, host))
+        running_container(lab.name, spec.name)
         names = [d.name for d in spec.daemons]
         if daemon and daemon not in names:
             raise UsageError(f"{spec.name} runs no {daemon}; it runs {', '.join(names)}")
@@ -80,7 +92,9 @@ def logs(host: str, daemon: str | None, is_following: bool, name: str | None) ->
 
 
 def _show_new(lab: Lab, host: str, daemon: str, shown: dict[str, str], *, labelled: bool) -> None:
+    """Whole lines only: a line that is being written comes with the next look."""
     text = lab.wan.host(host, "logs", daemon=daemon, bytes=200_000).get("text", "")
+    text = text[: text.rfind("\n") + 1]
     before = shown.get(daemon, "")
     new = text[len(before) :] if text.startswith(before) else text
     shown[daemon] = text
@@ -90,27 +104,43 @@ def _show_new(lab: Lab, host: str, daemon: str, shown: dict[str, str], *, labell
 
 @click.command()
 @click.argument("site")
-@click.option("-w", "file", type=click.Path(path_type=Path), help="Write a pcap file here.")
-@click.option("--seconds", type=float, default=10.0, show_default=True)
+@click.option("-w", "file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Write a pcap file here.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(min=0.1, max=86400), default=10.0,
+              show_default=True)  # fmt: skip
 @lab_option
 def pcap(site: str, file: Path | None, seconds: float, name: str | None) -> int:
     """Capture what crosses SITE's port to the WAN, by tcpdump. Without -w: as text.
 
     \b
+    netemu pcap us-east
     netemu pcap us-east -w us-east.pcap --seconds 30
     """
     with attached(name) as lab:
         numbers = {s.name: s.number for s in lab.plan.sites}
         if site not in numbers:
-            raise UsageError(f"{site} is no site of lab {lab.name}; it has {', '.join(numbers)}")
+            near = suggest(site, numbers) or f"there are {', '.join(numbers)}"
+            raise UsageError(f"{site} is no site of lab {lab.name}; {near}")
         port = f"w{numbers[site]}"
         base = ("timeout", f"{seconds:g}", "tcpdump", "-Z", "root", "-n", "-l", "-i", port)
         if file is None:
-            return run_program(lab.name, WAN, base, tty=False) % 124
+            code = run_program(lab.name, WAN, base, tty=False)
+            return Exit.PASSED if code == TIMED_OUT else code
         stream = lab.engine.stream(lab.name, WAN, (*base, "-U", "-w", "-"))
-        size = 0
+        size = _save(stream, file)
+        click.echo(f"{file}: {size} bytes in {seconds:g} s")
+        return Exit.PASSED
+
+
+def _save(stream: Stream, file: Path) -> int:
+    size = 0
+    try:
         with file.open("wb") as out:
             while chunk := stream.read(65536):
                 size += out.write(chunk)
-        click.echo(f"{file}: {size} bytes in {seconds:g} s")
-        return 0
+                out.flush()
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    finally:
+        stream.close()
+    return size

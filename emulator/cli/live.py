@@ -7,10 +7,18 @@ from collections.abc import Callable
 import click
 
 from emulator.analysis.recovery import measure
-from emulator.cli.common import attached, console, echo_json, json_option, lab_option
+from emulator.cli.common import (
+    attached,
+    console,
+    echo_json,
+    json_option,
+    lab_option,
+    when_stopped,
+)
 from emulator.controller.follow import follow_fault, follow_for_ever
+from emulator.controller.inject import find_active, heal_everything, inject, resolve
 from emulator.controller.inject import heal as heal_targets
-from emulator.controller.inject import heal_everything, inject
+from emulator.controller.lab import Lab
 from emulator.controller.traffic import start_traffic, stop_traffic
 from emulator.errors import UsageError
 from emulator.report.json import report_json
@@ -20,6 +28,7 @@ from emulator.scenario.model import FAULT_KINDS
 from emulator.topology.model import CLIENT_KINDS
 from emulator.units import parse_duration, parse_frequency, parse_rate, parse_share
 
+RATE_MAX = 1000.0  # one city's one thread starts about as many a second and stays on time
 DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}
 
 
@@ -66,28 +75,47 @@ def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     netemu kill us-east/www-1 --how freeze
     netemu kill us-east --how partition --from paris,ns1
     netemu kill eu-west --how brownout --delay 200ms --loss 2%
+
+    Ctrl-C ends the following; the fault stays until `netemu heal`.
+    --json: the report, its form documented in emulator/report/json.py.
     """
     settings = {"delay_s": delay, "loss": loss, "rate_bps": rate}
     given = {key: value for key, value in settings.items() if value is not None}
-    if how == "partition" and DIRECTIONS[direction]:
+    others = [site for site in peers.split(",") if site]
+    if how != "brownout" and given:
+        raise UsageError(f"--delay, --loss and --rate are for brownout, not for {how}")
+    if how != "partition" and (others or DIRECTIONS[direction]):
+        raise UsageError(f"--from and --direction are for partition, not for {how}")
+    if DIRECTIONS[direction]:
         given["direction"] = DIRECTIONS[direction]
     with attached(name) as lab:
-        out = console()
-        narrator = Narrator(out, lab.plan.preferred, quiet=as_json)
-        others = [site for site in peers.split(",") if site]
+        wanted = resolve(lab, target, how, others, given)
+        undo = f"undo it: netemu heal {' '.join(target)} --lab {lab.name}"
 
         def break_it() -> str:
-            return inject(lab, target, how, others, given).id
+            broken = inject(lab, target, how, others, given).id
+            when_stopped(f"following ends here, {how} on {' '.join(target)} stays; {undo}")
+            return broken
 
-        if is_detached:
-            click.echo(f"{break_it()} is active; undo it: netemu heal {' '.join(target)}")
-            return
-        history = follow_fault(lab, break_it, narrator.feed, f"netemu kill {' '.join(target)}")
-        if as_json:
-            echo_json(report_json(measure(history), history))
+        if find_active(lab, wanted):
+            click.echo(f"{how} on {' '.join(target)} is active already; {undo}", err=as_json)
+        elif is_detached:
+            break_it()
+            click.echo(f"{how} on {' '.join(target)} is active; {undo}", err=as_json)
         else:
-            out.print()
-            render_report(measure(history), history, out)
+            _follow(lab, break_it, f"netemu kill {' '.join(target)}", as_json=as_json)
+
+
+def _follow(lab: Lab, break_it: Callable[[], str], command: str, *, as_json: bool) -> None:
+    when_stopped("stopped before anything was broken")
+    out = console()
+    narrator = Narrator(out, lab.plan.preferred, quiet=as_json)
+    history = follow_fault(lab, break_it, narrator.feed, command)
+    if as_json:
+        echo_json(report_json(measure(history), history))
+    else:
+        out.print()
+        render_report(measure(history), history, out)
 
 
 @click.command()
@@ -99,6 +127,7 @@ def heal(target: tuple[str, ...], is_all: bool, name: str | None) -> None:  # no
 
     \b
     netemu heal us-east
+    netemu heal us-east/www-1 --lab second
     netemu heal --all
     """
     if bool(target) == is_all:
@@ -114,7 +143,12 @@ def heal(target: tuple[str, ...], is_all: bool, name: str | None) -> None:  # no
 @click.command()
 @click.argument("name", required=False, metavar="[LAB]")
 def watch(name: str | None) -> None:
-    """Show what happens in a lab, as it happens. Ctrl-C ends it and changes nothing."""
+    """Show what happens in a lab, as it happens. Ctrl-C ends it and changes nothing.
+
+    \b
+    netemu watch
+    netemu watch two-region
+    """
     with attached(name) as lab:
         out = console()
         out.print(f"watching {lab.name}; Ctrl-C ends it and changes nothing")
@@ -123,7 +157,12 @@ def watch(name: str | None) -> None:
 
 @click.group()
 def traffic() -> None:
-    """The clients' load in every city."""
+    """The clients' load in every city.
+
+    \b
+    netemu traffic start --rate 20/s
+    netemu traffic stop
+    """
 
 
 @traffic.command()
@@ -136,6 +175,10 @@ def start(rate: float, name: str | None) -> None:
     \b
     netemu traffic start --rate 20/s
     """
+    if not rate:
+        raise UsageError("no requests at all: netemu traffic stop")
+    if rate > RATE_MAX:
+        raise UsageError(f"--rate: at most {RATE_MAX:g}/s of each kind; a lab is no load test")
     with attached(name) as lab:
         start_traffic(lab, dict.fromkeys(CLIENT_KINDS, rate))
     click.echo(f"every city sends {rate:g} requests/s of each kind: {', '.join(CLIENT_KINDS)}")
@@ -144,7 +187,11 @@ def start(rate: float, name: str | None) -> None:
 @traffic.command()
 @click.argument("name", required=False, metavar="[LAB]")
 def stop(name: str | None) -> None:
-    """Stop it; requests in flight end by themselves."""
+    """Stop it; requests in flight end by themselves.
+
+    \b
+    netemu traffic stop
+    """
     with attached(name) as lab:
         stop_traffic(lab)
     click.echo("no city sends requests now")

@@ -9,13 +9,15 @@ from pathlib import Path
 import click
 
 from emulator.analysis.recovery import measure
-from emulator.cli.common import attached, console, progress_bar
-from emulator.cli.files import check_scenario, verdict_code
+from emulator.cli.common import attached, console, progress_bar, when_stopped
+from emulator.cli.files import check_scenario, refuse_topology, verdict_code
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.runner import Recorded, default_directory, run_scenario
+from emulator.controller.signals import undisturbed
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
+from emulator.errors import UsageError
 from emulator.plan import make_plan
 from emulator.report.json import report_json
 from emulator.report.live import Narrator
@@ -39,11 +41,18 @@ def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, 
     \b
     netemu run topologies/scenarios/region-loss.yaml
     netemu run topologies/scenarios/region-loss.yaml --json report.json
+    netemu run topologies/scenarios/region-loss.yaml --lab two-region --seed 7
+
+    The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive.
     """
+    refuse_topology(file)
     check_scenario(file)
+    if json_file:
+        _check_writable(json_file)
     scenario = load_scenario(file)
     if name:
         with attached(name) as lab:
+            when_stopped("stopping: faults are healed, what was recorded is kept")
             lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
             recorded = _play(scenario, lab, root, seed)
     else:
@@ -51,18 +60,26 @@ def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, 
     return _conclude(recorded, json_file)
 
 
+def _check_writable(file: Path) -> None:
+    """Now, rather than after a minute of traffic."""
+    if file.is_dir() or not file.parent.is_dir():
+        raise UsageError(f"cannot write {file}: give a file in a directory that exists")
+
+
 def _play_alone(scenario: Scenario, root: Path, seed: int | None) -> Recorded:
     """A lab of this run's own, removed however the run ends."""
     topology = load_topology(Path(scenario.topology_file))
     lab_name = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
     engine = DockerEngine()
+    when_stopped("stopping: the lab is removed, what was recorded is kept")
     try:
         with progress_bar() as progress:
             image = ensure_node_image(progress)
             lab = bring_up(make_plan(topology, lab_name), engine, RemoteWan, image, progress)
         return _play(scenario, lab, root, seed)
     finally:
-        remove_lab(engine, lab_name)
+        with undisturbed():
+            remove_lab(engine, lab_name)
 
 
 def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorded:
@@ -71,7 +88,13 @@ def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorde
     out = console()
     directory = default_directory(scenario, root)
     out.print(f"{scenario.name} on {lab.name}, {scenario.end_s:.0f} s, seed {chosen}: {directory}")
-    return run_scenario(scenario, lab, directory, chosen, Narrator(out, lab.plan.preferred).feed)
+    narrator = Narrator(out, lab.plan.preferred)
+    try:
+        return run_scenario(scenario, lab, directory, chosen, narrator.feed)
+    except BaseException:
+        if (directory / "history.jsonl").exists():
+            click.echo(f"history so far: {directory}; see: netemu report {directory}", err=True)
+        raise
 
 
 def _conclude(recorded: Recorded, json_file: Path | None) -> int:

@@ -27,13 +27,13 @@ def examine() -> list[Finding]:
     try:
         report = engine_report()
     except EngineError as error:
-        what, _, remedy = str(error).rpartition("; ")
-        return [*findings, _finding("Docker engine", is_ok=False, found=what, remedy=remedy)]
+        found, _, remedy = str(error).partition("; ")
+        return [*findings, _finding("Docker engine", is_ok=False, found=found, remedy=remedy)]
     return [*findings, *_engine(report), _labs()]
 
 
 def _finding(what: str, *, is_ok: bool, found: str, remedy: str = "") -> Finding:
-    return {"what": what, "ok": is_ok, "found": found, "remedy": remedy}
+    return {"what": what, "ok": is_ok, "found": found, "remedy": "" if is_ok else remedy}
 
 
 def _python() -> Finding:

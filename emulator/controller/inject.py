@@ -34,9 +34,8 @@ def inject(
     """
     wanted = resolve(lab, target, how, peers, settings or {})
     with locked(lab, f"kill {' '.join(target)}"):
-        for active in lab.wan.journal():
-            if replace(active, id=wanted.id) == wanted:
-                return active
+        if active := find_active(lab, wanted):
+            return active
         lab.wan.record(wanted)
         try:
             began = FAULTS[how].inject(lab, wanted)
@@ -46,6 +45,11 @@ def inject(
         lab.wan.mark(_mark(wanted, "inject_began", began))
         lab.wan.mark(_mark(wanted, "inject_ended", lab.wan.now_ns()))
     return wanted
+
+
+def find_active(lab: Lab, wanted: FaultRecord) -> FaultRecord | None:
+    """The active fault that is `wanted` in all but its id."""
+    return next((f for f in lab.wan.journal() if replace(f, id=wanted.id) == wanted), None)
 
 
 def _take_back(lab: Lab, fault: FaultRecord, error: BaseException) -> None:

@@ -19,6 +19,7 @@ from emulator.controller.ready import (
     wait_until,
     wait_until_paths_fit,
 )
+from emulator.controller.signals import undisturbed
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import FileProblems, NetemuError, UsageError
 from emulator.plan import make_plan
@@ -124,7 +125,8 @@ def _give_up(lab: Lab, error: BaseException) -> None:
     """Remove a lab that did not come up; `error` stays the one that is told."""
     lab.wan.close()
     try:
-        remove_lab(lab.engine, lab.name)
+        with undisturbed():
+            remove_lab(lab.engine, lab.name)
     except NetemuError as failure:
         error.add_note(f"cleaning up failed too ({failure}); then: netemu down {lab.name}")
 
@@ -159,7 +161,7 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     begin when there is something to ask.
     """
     by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
-    progress("servers and balancers", 0.65)
+    progress("daemons", 0.65)
     lab.run_daemons([*by_role["server"], *by_role["edge"], *by_role["access"]])
     progress("paths", 0.7)
     measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)

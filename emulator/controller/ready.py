@@ -10,9 +10,9 @@ import json
 from collections.abc import Callable, Mapping
 
 from emulator.clock import MONOTONIC, NS_PER_MS, NS_PER_S, Clock
-from emulator.errors import NotReady
+from emulator.errors import NotReady, WanError
 from emulator.plan.model import Plan, SiteSpec
-from emulator.wan.base import Wan
+from emulator.wan.base import Event, Wan
 
 DELAY_TOLERANCE_NS = NS_PER_MS // 2  # the design's promise: within 0.5 ms
 PROBES = 5
@@ -40,6 +40,7 @@ def wait_until_paths_fit(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Dela
     deadline = clock.now_ns() + round(PROBING_S * NS_PER_S)
     while wrong := misfits(plan, measured):
         if clock.now_ns() > deadline:
+            refuse_what_ended(wan)
             raise NotReady("these paths are not as they were set: " + "; ".join(wrong))
         _probe(routers, {path.split("->")[0] for path in wrong}, wan)
         _collect(plan, wan, measured, clock)
@@ -100,8 +101,31 @@ def wait_until(missing: Callable[[], list[str]], clock: Clock = MONOTONIC) -> No
         clock.sleep(POLL_S)
 
 
+def refuse_what_ended(wan: Wan) -> tuple[Event, ...]:
+    """The latest events, unless one says that a host or a daemon is no more: nothing restarts
+    it, so it is pointless to wait. Raises NotReady, with the daemon's last words."""
+    latest = wan.latest()
+    ended = [e for e in latest if e["kind"] == "daemon" and e["state"] == "ended"]
+    for event in sorted(ended, key=lambda e: e["name"] != "init"):
+        host, name = event["host"], event["name"]
+        if name == "init":
+            raise NotReady(f"{host} died while it was waited for: its container has ended")
+        raise NotReady(f"{name} on {host} ended: {event['detail']}{_last_words(wan, host, name)}")
+    return latest
+
+
+def _last_words(wan: Wan, host: str, daemon: str) -> str:
+    try:
+        text = str(wan.host(host, "logs", daemon=daemon, bytes=2000).get("text", ""))
+    except WanError:
+        return ""
+    lines = text.strip().splitlines()[-3:]
+    return "".join(f"\n  {line}" for line in lines)
+
+
 def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
-    up = {e["server"] for e in wan.latest() if e["kind"] == "proxy" and e["state"] == "UP"}
+    latest = refuse_what_ended(wan)
+    up = {e["server"] for e in latest if e["kind"] == "proxy" and e["state"] == "UP"}
     return [
         f"{region}'s balancer does not see {server} UP"
         for service in plan.services
@@ -113,7 +137,9 @@ def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
 
 def missing_generations(plan: Plan, wan: Wan) -> list[str]:
     live = {
-        (e["server"], e["service"]): set(e["up"]) for e in wan.latest() if e["kind"] == "generation"
+        (e["server"], e["service"]): set(e["up"])
+        for e in refuse_what_ended(wan)
+        if e["kind"] == "generation"
     }
     return [
         f"{site.name} does not hold every region of {service.name} UP"
@@ -134,7 +160,7 @@ def missing_lookups(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> list[str]
     while clock.now_ns() < deadline:
         good = {
             e["city"]
-            for e in wan.latest()
+            for e in refuse_what_ended(wan)
             if e["kind"] == "lookup" and e["t"] >= asked and e["rcode"] == "NOERROR"
         }
         if good.issuperset(cities):

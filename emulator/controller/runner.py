@@ -18,6 +18,7 @@ from emulator.controller.header import make_header
 from emulator.controller.inject import heal, heal_everything, inject
 from emulator.controller.lab import Lab
 from emulator.controller.recorder import Recorder
+from emulator.controller.signals import undisturbed
 from emulator.controller.traffic import (
     cities,
     flush_caches,
@@ -65,13 +66,18 @@ def run_scenario(scenario: Scenario, lab: Lab, directory: Path, seed: int, say: 
         try:
             _play(scenario, lab, history, recorder)
         finally:
-            try:
-                heal_everything(lab)
-            finally:
-                stop_traffic(lab)
+            with undisturbed():
+                _leave_behind_nothing(lab)
         wait_until_idle(lab)
     recorder.check()
     return Recorded(directory, history)
+
+
+def _leave_behind_nothing(lab: Lab) -> None:
+    try:
+        heal_everything(lab)
+    finally:
+        stop_traffic(lab)
 
 
 def default_directory(scenario: Scenario, root: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from emulator.controller.lab import Lab
@@ -88,12 +89,29 @@ def lab_status(lab: Lab) -> dict[str, Any]:
             {"id": f.id, "kind": f.kind, "target": list(f.target), "peers": list(f.peers)}
             for f in lab.wan.journal()
         ],
-        "balancers": _last(latest, "proxy", ("region", "service", "server", "state", "reason")),
-        "routing": _last(latest, "generation", ("server", "service", "number", "up", "down")),
+        "balancers": _thoughts(
+            _last(latest, "proxy", ("region", "service", "server", "state", "reason")),
+            {region.name: f"{region.name}/edge" for region in lab.plan.topology.regions},
+            "region",
+            awake,
+        ),
+        "routing": _thoughts(
+            _last(latest, "generation", ("server", "service", "number", "up", "down")),
+            {site.name: site.hosts[0] for site in lab.plan.sites},
+            "server",
+            awake,
+        ),
         "traffic": _last(latest, "schedule", ("city", "started", "late", "in_flight")),
         "wire": stats.get("wire", {}),
         "paths": stats.get("paths", {}),
     }
+
+
+def _thoughts(
+    rows: list[Any], thinkers: Mapping[str, str], key: str, awake: Sequence[str]
+) -> list[Any]:
+    """Only of hosts that run: what a dead or frozen one thought last says nothing of now."""
+    return [row for row in rows if thinkers.get(row[key]) in awake]
 
 
 def _daemons(answer: dict[str, Any] | None) -> dict[str, str]:
@@ -105,4 +123,5 @@ def _daemons(answer: dict[str, Any] | None) -> dict[str, str]:
 
 
 def _last(events: tuple[dict[str, Any], ...], kind: str, keys: tuple[str, ...]) -> list[Any]:
-    return [{k: e.get(k) for k in keys} for e in events if e["kind"] == kind]
+    rows = [{k: e.get(k) for k in keys} for e in events if e["kind"] == kind]
+    return sorted(rows, key=lambda row: [str(row[k]) for k in keys])

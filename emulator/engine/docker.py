@@ -260,15 +260,26 @@ def _said(error: APIError) -> str:
 
 
 def _not_answering(what: str, error: Exception) -> str:
-    where = os.environ.get("DOCKER_HOST", "the local socket, /var/run/docker.sock")
-    if "Permission denied" in str(error):
+    reason = _root(error)
+    where = os.environ.get("DOCKER_HOST", "")
+    if "permission denied" in f"{reason} {error}".lower():
         remedy = "you may not use it: sudo usermod -aG docker $USER, then log in again"
+    elif where:
+        remedy = "start that engine, or unset DOCKER_HOST for the local one"
     else:
         remedy = (
             "start it: sudo systemctl start docker; install it: sudo apt-get install docker.io; "
             "or make setup in a checkout of netemu"
         )
-    return f"cannot {what}: no Docker engine answers at {where} ({error}); {remedy}"
+    where = where or "the local socket, /var/run/docker.sock"
+    return f"cannot {what}: no Docker engine answers at {where} ({reason}); {remedy}"
+
+
+def _root(error: BaseException) -> str:
+    """What the system said, below the layers of libraries that each wrapped it."""
+    while below := error.__cause__ or error.__context__:
+        error = below
+    return str(getattr(error, "strerror", None) or error or type(error).__name__).lower()
 
 
 def _side_by_side(

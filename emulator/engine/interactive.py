@@ -25,14 +25,14 @@ CHUNK = 65536
 
 def run_program(lab: str, host: str, command: Sequence[str], *, tty: bool) -> int:
     """Runs until the program ends; returns its exit code. Raises EngineError."""
-    container = _container(lab, host)
+    container = running_container(lab, host)
     client = connect(CALL_TIMEOUT_S)
     api = client.api
     with attempt(f"run {command[0]} on {host}"):
         made = api.exec_create(
             container.id, list(command), stdin=True, tty=tty, environment=_words()
         )
-        opened = api.exec_start(made["Id"], tty=tty, socket=True)
+        opened: Any = api.exec_start(made["Id"], tty=tty, socket=True)
         connection: socket.socket = getattr(opened, "_sock", opened)
         connection.settimeout(None)
         with _raw_terminal() if tty else contextlib.nullcontext():
@@ -44,14 +44,17 @@ def run_program(lab: str, host: str, command: Sequence[str], *, tty: bool) -> in
     return int(code or 0)
 
 
-def _container(lab: str, host: str) -> ContainerHandle:
+def running_container(lab: str, host: str) -> ContainerHandle:
+    """The host's container. Raises EngineError, without waiting, where it does not run."""
     engine = DockerEngine()
-    found = next(c for c in engine.containers(lab) if c.host == host)
+    found = next((c for c in engine.containers(lab) if c.host == host), None)
     engine.close()
+    if found is None:
+        raise EngineError(f"{host} has no container any more; see: netemu status {lab}")
     if found.state is ContainerState.PAUSED:
-        raise EngineError(f"{host} is frozen; wake it first: netemu heal")
+        raise EngineError(f"{host} is frozen; wake it first: netemu heal {host} --lab {lab}")
     if found.state is not ContainerState.RUNNING:
-        raise EngineError(f"{host} has no power ({found.state}); see: netemu status")
+        raise EngineError(f"{host} has no power ({found.state}); see: netemu status {lab}")
     return found
 
 
@@ -61,7 +64,10 @@ def _words() -> dict[str, str]:
 
 def _join(connection: socket.socket, show: Any) -> None:
     """Our stdin to the program, the program to us, until the program's end."""
-    inputs = [connection, sys.stdin.fileno()]
+    if sys.stdin is None:  # closed by whoever started us: the same as an empty one
+        connection.shutdown(socket.SHUT_WR)
+    typing = [] if sys.stdin is None else [sys.stdin.fileno()]
+    inputs = [connection, *typing]
     while True:
         ready, _, _ = select.select(inputs, [], [])
         if connection in ready:
@@ -69,12 +75,11 @@ def _join(connection: socket.socket, show: Any) -> None:
             if not data:
                 return
             show(data)
-        if sys.stdin.fileno() in ready:
-            typed = os.read(sys.stdin.fileno(), CHUNK)
-            if typed:
+        for source in set(typing).intersection(ready):
+            if typed := os.read(source, CHUNK):
                 connection.sendall(typed)
             else:
-                inputs.remove(sys.stdin.fileno())
+                inputs.remove(source)
                 connection.shutdown(socket.SHUT_WR)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console
@@ -24,10 +25,12 @@ def _ms(value: float | None) -> str:
 
 def render_world(world: Row, console: Console) -> None:
     """What `up` built, in the order a newcomer asks."""
-    ready = f", ready in {world['ready_s']} s" if "ready_s" in world else ""
     console.print(
-        f"[bold]{world['lab']}[/]: {len(world['regions'])} regions, {len(world['cities'])} cities, "
-        f"{len(world['name_servers'])} name servers, {world['containers']} containers{ready}"
+        f"[bold]{world['lab']}[/]: {_count(world['regions'], 'region', 'regions')}, "
+        f"{_count(world['cities'], 'city', 'cities')}, "
+        f"{_count(world['name_servers'], 'name server', 'name servers')}, "
+        f"{world['containers']} containers, {_ready(world)}",
+        soft_wrap=True,
     )
     hosts = columns_table("  host", "role", "addresses")
     for host in world["hosts"]:
@@ -35,7 +38,23 @@ def render_world(world: Row, console: Console) -> None:
     console.print(hosts)
     for service in world["services"]:
         where = ", ".join(f"{r} {a}" for r, a in service["addresses"].items())
-        console.print(f"  {service['name']} port {service['port']} ({service['balance']}): {where}")
+        text = f"  {service['name']} port {service['port']} ({service['balance']}): {where}"
+        console.print(text, soft_wrap=True)
+    _render_paths(world, console)
+    if timings := world.get("timings"):
+        stages = ", ".join(f"{stage} {ms}" for stage, ms in timings.items())
+        console.print(f"  where the time went, ms: {stages}", style="dim", soft_wrap=True)
+
+
+def _ready(world: Row) -> str:
+    return "runs already" if world.get("already_up") else f"ready in {world['ready_s']} s"
+
+
+def _count(things: list[str], one: str, more: str) -> str:
+    return f"{len(things)} {one if len(things) == 1 else more}"
+
+
+def _render_paths(world: Row, console: Console) -> None:
     paths = columns_table("  path", ">rtt set", ">measured", "because")
     for path in world["paths"]:
         paths.add_row(
@@ -48,7 +67,8 @@ def render_world(world: Row, console: Console) -> None:
     cities = columns_table("  city", "goes to", "because")
     for city, sent in world["sent_to"].items():
         times = [_ms(ms) for ms in sent["rtt_ms"].values()]
-        cities.add_row(f"  {city}", sent["region"], " against ".join(times))
+        because = " against ".join(times) if len(times) > 1 else "the only region"
+        cities.add_row(f"  {city}", sent["region"], because)
     console.print(cities)
 
 
@@ -65,7 +85,8 @@ def render_status(status: Row, console: Console) -> None:
     console.print(f"[bold]{status['lab']}[/]")
     for fault in status["faults"]:
         target = " ".join(fault["target"])
-        console.print(f"  [red]{fault['kind']}[/] on {target}   (undo: netemu heal {target})")
+        undo = f"netemu heal {target} --lab {status['lab']}"
+        console.print(f"  [red]{fault['kind']}[/] on {target}   (undo: {undo})", soft_wrap=True)
     if not status["faults"]:
         console.print("  no fault is active")
     hosts = columns_table("  host", "role", "container", "daemons")
@@ -73,22 +94,25 @@ def render_status(status: Row, console: Console) -> None:
         daemons = ", ".join(f"{n} {s}" for n, s in host["daemons"].items()) or "-"
         hosts.add_row(f"  {host['host']}", host["role"], _state(host["container"]), daemons)
     console.print(hosts)
-    views = columns_table("  who", "thinks")
-    for route in status["routing"]:
-        up, down = ", ".join(route["up"]) or "nothing", ", ".join(route["down"])
-        thinks = f"{route['service']}: {up} UP" + (f"; {down} DOWN" if down else "")
-        views.add_row(f"  {route['server']}", thinks)
-    for view in status["balancers"]:
-        what = f"{view['server']} {view['state']}" if view["server"] else view["state"]
-        views.add_row(f"  {view['region']}/edge", f"{what}  {view['reason']}")
-    for city in status["traffic"]:
-        views.add_row(
-            f"  {city['city']}/client",
-            f"{city['started']} requests in the last second, {city['in_flight']} in flight",
-        )
+    views = columns_table("  who", "says")
+    for who, says in _views(status):
+        views.add_row(f"  {who}", says)
     console.print(views)
     wire = status["wire"]
     console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}")
+
+
+def _views(status: Row) -> Iterator[tuple[str, str]]:
+    """What name servers, balancers and clients think; a fallen host says nothing."""
+    for route in status["routing"]:
+        up, down = ", ".join(route["up"]) or "nothing", ", ".join(route["down"])
+        yield route["server"], f"{route['service']}: {up} UP" + (f"; {down} DOWN" if down else "")
+    for view in status["balancers"]:
+        reason = f" ({view['reason']})" if view["reason"] else ""
+        yield f"{view['region']}/edge", f"{view['server'] or 'itself'} {view['state']}{reason}"
+    for city in status["traffic"]:
+        sent = f"{city['started']} requests in the last second, {city['in_flight']} in flight"
+        yield f"{city['city']}/client", sent
 
 
 def _state(state: str) -> Text:
@@ -99,6 +123,7 @@ def render_doctor(findings: list[Row], console: Console) -> None:
     """One line a finding; what to do stands below what is wrong."""
     for finding in findings:
         mark = "[green]ok[/]     " if finding["ok"] else "[red]missing[/]"
-        console.print(f"{mark}  {finding['what']}: {finding['found']}")
+        said = "" if finding["found"] == "ok" else f": {finding['found']}"
+        console.print(f"{mark}  {finding['what']}{said}", soft_wrap=True)
         if not finding["ok"]:
-            console.print(f"         {finding['remedy']}")
+            console.print(f"         {finding['remedy']}", soft_wrap=True)
