@@ -8,6 +8,12 @@ from emulator.controller.lab import Lab
 from tests.controller.world import World
 
 
+@pytest.fixture(autouse=True)
+def _short_silences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of events looks up at once when there are none."""
+    monkeypatch.setattr("emulator.wan.fake._SILENCE_S", 0.005)
+
+
 @pytest.fixture
 def world() -> World:
     return World()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class World:
         self.heard: list[Event] = []
         self.is_recorded = False  # then a tick waits until all it said was heard
         self._news = threading.Condition()
+        self._sent: Counter[tuple[str, str]] = Counter()
         self._traffic_ns = self._scheduled_ns = 0
 
     def up(self) -> Lab:
@@ -165,9 +167,10 @@ class World:
             for kind in self.rates:
                 self._say(Request(
                     t=now - NS_PER_S // 10, planned=now - NS_PER_S // 10, end=now, city=city,
-                    client=kind, n=now, region=regions[0], detail="connect" if self.broken else "",
-                    outcome="timeout" if self.broken else "ok",
+                    client=kind, n=self._sent[city, kind], region=regions[0],
+                    outcome="timeout" if self.broken else "ok", detail="connect" * self.broken,
                 ))  # fmt: skip
+                self._sent[city, kind] += 1
             if now >= self._scheduled_ns + NS_PER_S:
                 self._say(Schedule(t=now, city=city, planned=1, started=1, late=0,
                                    late_ms_max=0.0, in_flight=0))  # fmt: skip
