@@ -111,7 +111,8 @@ def test_what_stays_is_cut_at_drain_timeout(story):
     farewells = [p for p in story.packets if p.flow in spoke and p.is_farewell]
     assert story.held_port in {p.dport for p in farewells}
     assert len({p.dport for p in farewells}) >= 5  # the load's four, and ours
-    assert all(abs(p.t - story.end) < STEP_NS for p in farewells)
+    late_ms = [(p.t - story.end) / NS_PER_MS for p in farewells]
+    assert max(map(abs, late_ms)) < STEP_NS / NS_PER_MS, late_ms
 
 
 def test_cut_streams_are_reported_as_such(story):

@@ -32,6 +32,12 @@ def addresses_of_this_machine(plan: Plan) -> list[str]:
     return [a for a in found if not any(ip_address(a) in net for net in nets)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def healed(world: World) -> None:
+    """Every host can be asked."""
+    world.calm()
+
+
 def test_a_host_has_no_interface_but_ours(world: World) -> None:
     """lo, its port to the WAN, its port to its LAN; nothing that the engine made."""
     for host in world.lab.plan.hosts:

@@ -30,7 +30,7 @@ def watch(capture: Capture, since: int, seconds: float) -> list[Captured]:
 def round_trips_ms(world: World, host: str, address: str, count: int) -> list[float]:
     """Of the pings that came back."""
     said = world.run(
-        host, "ping", "-n", "-c", str(count), "-i", "0.02", "-W", "1", address, timeout_s=20
+        host, "ping", "-n", "-c", str(count), "-i", "0.02", "-W", "0.5", address, timeout_s=20
     )
     return [float(ms) for ms in re.findall(r"time=([\d.]+)", said["out"])]
 
