@@ -156,3 +156,26 @@ def test_removing_a_lab_touches_no_other(beside):
     assert remove_lab(beside.engine, "two-region") == len(hosts(beside)) + 1
     assert remove_lab(beside.engine, "two-region") == 0
     assert_nothing_left(beside)
+
+
+def test_a_daemon_that_ended_is_not_waited_for(beside, monkeypatch):
+    """Nothing restarts it: NotReady at once, with its last words."""
+    answer, ended = beside._answer, False
+
+    def start_and_end(host, op, arguments):
+        nonlocal ended
+        if op == "logs":
+            return {"text": "bad configuration\n"}
+        if host == "us-east/edge" and op == "start" and not ended:
+            ended = True
+            daemon = {"host": host, "name": "haproxy", "state": "ended", "detail": "exit 1"}
+            beside.wan.lab.push({"kind": "daemon", **daemon})
+            return {}
+        return answer(host, op, arguments)
+
+    monkeypatch.setattr(beside.wan.lab, "respond", start_and_end)
+    began = beside.clock.now_ns()
+    with pytest.raises(NotReady, match="haproxy on us-east/edge ended: exit 1\n  bad config"):
+        beside.up()
+    assert beside.clock.now_ns() - began < 5e9
+    assert_nothing_left(beside)
