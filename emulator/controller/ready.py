@@ -109,7 +109,7 @@ def refuse_what_ended(wan: Wan) -> tuple[Event, ...]:
     for event in sorted(ended, key=lambda e: e["name"] != "init"):
         host, name = event["host"], event["name"]
         if name == "init":
-            raise NotReady(f"{host} died while it was waited for: its container has ended")
+            raise NotReady(f"{host} is dead: its container has ended")
         raise NotReady(f"{name} on {host} ended: {event['detail']}{_last_words(wan, host, name)}")
     return latest
 

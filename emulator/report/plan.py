@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.padding import Padding
 
 from emulator.plan.bounds import bounds
 from emulator.plan.model import Plan
 from emulator.report.status import columns_table
+from emulator.topology.model import CLIENT_KINDS
 from emulator.units import show_duration
 
 
@@ -26,15 +28,22 @@ def render_plan(plan: Plan, console: Console) -> None:
         delay = show_duration(path.impairment.delay_ns / 1e9)
         paths.add_row(f"  {path.source}->{path.target}", delay, path.because)
     console.print(paths)
+    _render_bounds(plan, console)
+
+
+def _render_bounds(plan: Plan, console: Console) -> None:
+    """One row a region and city; each reason once, however many bounds it explains."""
     console.print("predicted worst recovery when a region loses power:")
-    predicted = columns_table("  region", "city", "kind", ">bound", "because")
+    table = columns_table("  region", "city", *(f">{kind}" for kind in CLIENT_KINDS))
+    reasons: dict[str, list[str]] = {}
     for region in plan.topology.regions:
+        rows: dict[str, dict[str, str]] = {}
         for bound in bounds(plan, "power", region.name):
-            predicted.add_row(
-                f"  {region.name}",
-                bound.city,
-                bound.client,
-                f"{bound.total_s:.1f} s",
-                bound.because,
-            )
-    console.print(predicted)
+            rows.setdefault(bound.city, {})[bound.client] = f"{bound.total_s:.1f} s"
+            kinds = reasons.setdefault(bound.because, [])
+            kinds += [bound.client] if bound.client not in kinds else []
+        for city, totals in rows.items():
+            table.add_row(f"  {region.name}", city, *(totals.get(k, "-") for k in CLIENT_KINDS))
+    console.print(table)
+    for because, kinds in reasons.items():
+        console.print(Padding(f"{', '.join(kinds)}: {because}", (0, 0, 0, 2)))

@@ -42,6 +42,8 @@ class Edge:
         except OSError as error:
             self._tell("", "", "DOWN", str(error))
             return
+        if not self._drain and self._told.get(("", "")) in {None, "DOWN"}:
+            self._tell("", "", "UP", "answers")
         for service in self._config["services"]:
             for server in service["servers"]:
                 state, reason = states.get((service["backend"], server), ("DOWN", "unknown"))
