@@ -87,12 +87,11 @@ def _hidden(fault: FaultMeasured, history: History) -> str:
     stayed = [row for row in fault.rows if row.to_region in fault.life.sites]
     if fault.life.how == "drain" and not stayed:
         return f"{calm}: every client had moved before the connections were closed."
-    servers = [host.split("/")[1] for host in fault.life.hosts if "/" in host]
     marked = sorted(
         (event.t, event.region, event.server)
         for event in history.proxies
         if event.state == "DOWN"
-        and event.server in servers
+        and event.server in fault.life.hosts
         and fault.life.began <= event.t <= fault.ends
     )
     if not fault.life.sites and marked:
@@ -206,10 +205,8 @@ def _own_part(row: Row, history: History) -> list[str]:
         return [f"{stayed}, so no name server had a part in it"] if stayed else []
     worked_on = (row.recovery_s or 0.0) - row.outage_s
     if worked_on > _WORKED_ON_S:
-        return [
-            f"it went on with {row.from_region} for {show_duration(worked_on)} after the fault and"
-            f" was without an answer for {show_duration(row.outage_s)}"
-        ]
+        span, gap = show_duration(worked_on), show_duration(row.outage_s)
+        return [f"it went on with {row.from_region} for {span} and was without an answer for {gap}"]
     said = []
     if parts["client_s"] >= _TELLING_S:
         span = show_duration(parts["client_s"])

@@ -15,6 +15,10 @@ WINDOW_REQUESTS = 10
 UNKNOWN_SHARE = 0.01
 
 
+# 10 minutes at 200/s are 120,000 requests; a longer gap is a broken history, and as undecidable.
+_GAP_MAX = 120_000
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Requests in the order of their starts, up to the first that may still be in flight."""
@@ -43,7 +47,7 @@ def evidence(requests: Sequence[Request], last_ns: int, patience_ns: int) -> Evi
             if this.planned > last_ns - patience_ns:
                 ordered = ordered[:index]
                 break
-            missing.extend([this.t] * gap)
+            missing.extend([this.t] * min(gap, _GAP_MAX))
     return Evidence(tuple(sorted(ordered, key=lambda r: r.t)), tuple(missing))
 
 

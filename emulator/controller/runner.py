@@ -26,7 +26,7 @@ from emulator.controller.traffic import (
     stop_traffic,
     wait_until_idle,
 )
-from emulator.errors import Inconclusive, NetemuError
+from emulator.errors import Inconclusive, NetemuError, UsageError
 from emulator.events import Note, encode
 from emulator.scenario.model import Heal, Kill, Scenario, Step
 from emulator.wan.base import Event
@@ -46,6 +46,11 @@ class Recorded:
 def run_scenario(scenario: Scenario, lab: Lab, directory: Path, seed: int, say: Say) -> Recorded:
     """Raises Inconclusive when the world was not steady before the first fault; the lab is left
     healed in every case."""
+    if broken := [" ".join(fault.target) for fault in lab.wan.journal()]:
+        raise UsageError(
+            f"{', '.join(broken)} of lab {lab.name} is broken already; a run begins with a whole"
+            " lab: netemu heal --all"
+        )
     _prepare_directory(directory, scenario, lab)
     _clean_slate(lab, seed)
     header = make_header(

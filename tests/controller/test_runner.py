@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from emulator.analysis.timeline import read_history
+from emulator.controller.inject import inject
 from emulator.controller.lab import Lab
 from emulator.controller.runner import Recorded, default_directory, run_scenario
 from emulator.errors import EngineError, Inconclusive, NetemuError, UsageError
@@ -234,3 +235,11 @@ def test_a_client_that_cannot_be_told_is_named(world, play, monkeypatch):
     world.wan.unwire(["paris/client"])
     with pytest.raises(NetemuError, match="could not be told about traffic: paris/client"):
         play()
+
+
+def test_a_lab_that_is_broken_already_is_refused(lab: Lab, play):
+    """Its faults would colour the figures, and the run's end would heal what is not its own."""
+    inject(lab, ["us-east"], "power")
+    with pytest.raises(UsageError, match="us-east of lab .* is broken already"):
+        play()
+    assert len(lab.wan.journal()) == 1
