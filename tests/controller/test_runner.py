@@ -240,6 +240,6 @@ def test_a_client_that_cannot_be_told_is_named(world, play, monkeypatch):
 def test_a_lab_that_is_broken_already_is_refused(lab: Lab, play):
     """Its faults would colour the figures, and the run's end would heal what is not its own."""
     inject(lab, ["us-east"], "power")
-    with pytest.raises(UsageError, match="us-east of lab .* is broken already"):
+    with pytest.raises(UsageError, match=r"us-east of lab .* is broken already"):
         play()
     assert len(lab.wan.journal()) == 1
