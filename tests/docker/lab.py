@@ -67,11 +67,12 @@ for line in sys.stdin:
     except OSError as error: say("error", error.errno)
 """
 
-# Until a line comes; the resolver and the name are the host's own.
+# Until a line or the end of the lines comes; the resolver and the name are the host's own.
 _CURL = """
 while true; do
     curl -s -o /dev/null -m 5 -w '%{http_code} %{exitcode}\\n' "$1"
-    read -r -t 0.05 && exit
+    read -r -t 0.05
+    [ $? -gt 128 ] || exit
 done
 """
 
@@ -227,6 +228,26 @@ class World:
             for path in self.lab.plan.paths
             if (path.source, path.target) == (source, target)
         )
+
+    @contextmanager
+    def pinging(self, host: str, address: str) -> Iterator[Callable[[], object]]:
+        """A ping every 2 ms for the length of the block, at most 30 s; what it yields waits until
+        one is answered."""
+        until_told = 'ping -n -i 0.002 -w 30 "$1" & read -r; kill $!'
+        argv = ("bash", "-c", until_told, "ping", address)
+        stream = self.engine.stream(self.lab.name, host, argv)
+
+        def wait_for_an_answer() -> None:
+            said = b""
+            while b"time=" not in said:
+                part = stream.read(4096)
+                assert part, f"ping ended: {said!r}"
+                said += part
+
+        try:
+            yield wait_for_an_answer
+        finally:
+            stream.close()
 
     @contextmanager
     def curl(self, host: str, url: str) -> Iterator[list[str]]:
