@@ -181,8 +181,8 @@ class Proxy(Event):
     kind: ClassVar[str] = "proxy"
     region: str
     service: str
-    server: str
-    state: str  # UP, DOWN, DRAIN, MAINT, STOPPING
+    server: str  # us-east/www-1
+    state: str  # UP, DOWN, DRAIN, MAINT, CLOSING, STOPPING
     reason: str = ""
 
 

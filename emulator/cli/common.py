@@ -40,7 +40,7 @@ def the_name(engine: Engine, name: str | None) -> str:
         return names[0]
     if not names:
         raise UsageError("no lab runs here; start one: netemu up topologies/two-region.yaml")
-    raise UsageError(f"several labs run here ({', '.join(names)}); say which")
+    raise UsageError(f"several labs run here ({', '.join(names)}); name one (--lab NAME)")
 
 
 def when_stopped(words: str) -> None:

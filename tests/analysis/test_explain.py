@@ -72,11 +72,11 @@ def test_a_server_that_l7_hid_names_the_balancer():
     """Nobody outside noticed; the balancer did."""
     story = Story().fault(10, "us-east/www-1", "freeze", hosts=("us-east/www-1",))
     story.events.append(
-        Proxy(t=ns(13), region="us-east", service="www", server="www-1", state="DOWN")
+        Proxy(t=ns(13), region="us-east", service="www", server="us-east/www-1", state="DOWN")
     )
     text = why(story.requests(0, 40))
     assert "the balancer of us-east hid it" in text
-    assert "marked www-1 DOWN after 3.00 s" in text
+    assert "marked us-east/www-1 DOWN after 3.00 s" in text
 
 
 def test_the_last_of_several_streams_is_what_recovery_waits_for():
