@@ -7,9 +7,10 @@ are ok, and requests are judged by their start, so a request that hangs delays n
   the `fall`-th bad one begins `fall * interval` after it, and ends after its timeout where the
   region is silent, after a round trip where its kernel refuses, after two where it answers 503.
 * **publish**: until the name server's next answer follows.
-* **cache**: a resolver asked just before that. Its answer travels, is held for the TTL and up to
-  1 s more (Unbound counts whole seconds), and then the next one is fetched in a round trip. Our
-  clients have no cache of their own.
+* **cache**: a resolver asked just before that. Its answer travels, is held for the TTL and not
+  longer (Unbound counts whole seconds: at the turn of a second at which a TTL reaches 0 the answer
+  is dropped, since version 1.24; before that it was held for up to 1 s more), and then the next one
+  is fetched in a round trip. Our clients have no cache of their own.
 * **client**: what the kind itself adds. `http` and `udp` look up for every request: nothing.
   `keepalive` adds nothing either: an idle connection to a silent region fails once, after the
   response timeout, and is closed; requests take the last used one first and none is put back, so a
@@ -33,7 +34,6 @@ from emulator.plan.paths import round_trips_s
 from emulator.topology.model import CLIENT_KINDS, City, Timeouts
 from emulator.units import show_duration
 
-RESOLVER_ROUNDING_S = 1.0  # Unbound keeps a TTL in whole seconds: 5 s is held for up to 6 s
 PUBLISH_S = 0.05  # one turn of the name server's loop, on a busy machine
 ROUND_TRIPS_MAX_S = 1.0  # a lookup and a handshake, half around the earth and back
 DRAIN_CLOSE_S = 3.0  # a pool's connections are used once more and hear "close"
@@ -62,8 +62,7 @@ class _Failover:
 
     @property
     def cache_s(self) -> float:
-        fetched = self.service.ttl_s + RESOLVER_ROUNDING_S
-        return self.lookup_rtt_s / 2 + fetched + self.lookup_rtt_s
+        return self.lookup_rtt_s / 2 + self.service.ttl_s + self.lookup_rtt_s
 
     @property
     def moved_s(self) -> float:
@@ -84,7 +83,7 @@ class _Failover:
 def moved_by_s(service: ServiceSpec) -> float:
     """After a drain began: when DNS must have moved every client that looks up, wherever it is."""
     detection_s = service.fall * service.interval_s + service.timeout_s
-    return detection_s + PUBLISH_S + service.ttl_s + RESOLVER_ROUNDING_S + ROUND_TRIPS_MAX_S
+    return detection_s + PUBLISH_S + service.ttl_s + ROUND_TRIPS_MAX_S
 
 
 def bounds(
@@ -211,7 +210,7 @@ def _bound(way: _Failover, client: str, client_s: float, connect_s: float, words
     because = (
         f"{service.fall} checks every {service.interval_s:g} s, the last takes "
         f"{show_duration(last_check_s)}; a resolver that asked just before holds the old answer "
-        f"for {service.ttl_s} s of TTL and up to {RESOLVER_ROUNDING_S:g} s of rounding{words}"
+        f"for the {service.ttl_s} s of its TTL{words}"
     )
     rounded = {name: round(part, 4) for name, part in parts.items()}
     return Bound(way.city, client, round(sum(rounded.values()), 4), rounded, because)

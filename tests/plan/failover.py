@@ -74,7 +74,7 @@ class Resolver:
             self._is_new = t + self.rtt_s / 2 >= self.switch_s
             self._fetched_s = t + self.rtt_s
             whole = math.floor(self._fetched_s - self.second_s)
-            self.expires_s = whole + self.second_s + self.ttl_s + 1
+            self.expires_s = whole + self.second_s + self.ttl_s
         return max(t, self._fetched_s), self._is_new
 
 
