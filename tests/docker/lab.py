@@ -44,6 +44,7 @@ services:
 HOME = {"new-york": "us-east", "paris": "eu-west"}
 SITE = {"us-east": 1, "eu-west": 2, "new-york": 3, "paris": 4, "ns1": 5, "ns2": 6}
 US_EAST, EU_WEST = "198.18.1.1", "198.18.2.1"  # the service's addresses
+NEW_YORK_CLIENT = "10.3.0.2"
 LIGHT = {**dict.fromkeys(CLIENT_KINDS, 5.0), "stream": 20.0}  # 4 streams: 2 on each server
 # A frame that is due leaves later when the machine is busy; an instant is known this well.
 SLACK_NS = 20 * NS_PER_MS
@@ -74,6 +75,20 @@ while true; do
     read -r -t 0.05
     [ $? -gt 128 ] || exit
 done
+"""
+
+# One query for A of a name, over UDP to port 53 (RFC 1035, 4.1): says what came of it in 1 s.
+_QUERY = """
+import socket, sys
+question = b"".join(bytes([len(label)]) + label.encode() for label in sys.argv[2].split("."))
+asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+asking.settimeout(1)
+asking.connect((sys.argv[1], 53))
+try:
+    asking.send(bytes([7, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0]) + question + bytes([0, 0, 1, 0, 1]))
+    print("answer", asking.recv(512)[3] & 15)
+except TimeoutError: print("silence")
+except OSError as error: print("error", error.errno)
 """
 
 
@@ -182,6 +197,18 @@ class World:
             if e["kind"] == "request" and all(e[key] == value for key, value in fields.items())
         ]
 
+    def stalled(self, since: int, count: int) -> set[int]:
+        """Waits for the stalls of so many of new-york's streams; their ports there."""
+        ports: set[int] = set()
+
+        def found() -> bool:
+            requests = self.requests(since, client="stream", city="new-york", detail="stalled")
+            ports.update(e["port"] for e in requests)
+            return len(ports) >= count
+
+        wait_until(found, f"{count} streams stall")
+        return ports
+
     def instant(self, fault: FaultRecord, phase: str, since: int) -> int:
         """When a fault came to this phase, on the lab's clock."""
         return next(
@@ -202,6 +229,14 @@ class World:
         """A program in a host: rc, out, err."""
         asked = {host: ("run", {"argv": list(argv), "timeout_s": timeout_s})}
         return self.lab.wan.hosts(asked, timeout_s + 2)[host]
+
+    def query(self, city: str, server: str) -> str:
+        """A query straight from a city's client to a name server: `answer RCODE`, `silence` or
+        `error ERRNO`."""
+        address = f"198.18.{SITE[server]}.53"
+        fqdn = self.lab.plan.services[0].fqdn
+        said = self.run(f"{city}/client", "python3", "-c", _QUERY, address, fqdn)
+        return str(said["out"]).strip()
 
     def lookup(self, city: str) -> list[str]:
         """What a city's resolver answers to a client now: addresses; empty where it does not."""
