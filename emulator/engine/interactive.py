@@ -110,7 +110,7 @@ class _Frames:
 def _raw_terminal() -> Iterator[None]:
     before = termios.tcgetattr(sys.stdin)
     try:
-        terminal.setraw(sys.stdin)
+        terminal.setraw(sys.stdin, termios.TCSADRAIN)  # what was typed meanwhile is kept
         yield
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

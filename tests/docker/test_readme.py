@@ -1,0 +1,68 @@
+"""Every `netemu` command of README's code blocks, in its order, on one lab.
+
+Each is run as it stands there, but for a lab of the test's own name (others may run here) and the
+main scenario with its times cut short.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from emulator.errors import Exit
+from tests.cli import ROOT, netemu
+from tests.readme import commands
+
+pytestmark = pytest.mark.docker
+
+REGION_LOSS = "topologies/scenarios/region-loss.yaml"
+NAMED_BY = {  # how each command is told which lab
+    "up": ["--name"],
+    "kill": ["--lab"],
+    "heal": ["--lab"],
+    "exec": ["--lab"],
+    "status": [],
+    "down": [],
+}
+
+
+def shortened(target: Path) -> Path:
+    text = (ROOT / REGION_LOSS).read_text().replace("../", f"{ROOT}/topologies/")
+    for long, short in (("at: 10s", "at: 3s"), ("at: 40s", "at: 9s"), ("end: 60s", "end: 12s")):
+        assert long in text
+        text = text.replace(long, short)
+    target.write_text(text)
+    return target
+
+
+def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path):
+    """Each succeeds; the run is judged by its objectives or found inconclusive, and its report
+    is made again."""
+    judged = {Exit.PASSED, Exit.MISSED, Exit.INCONCLUSIVE}
+    scenario = shortened(tmp_path / "region-loss.yaml")
+    said = {}
+    try:
+        for _, name, *words in (c for c in commands() if c[0] == "netemu"):
+            given = [*NAMED_BY[name], lab_name, *words] if name in NAMED_BY else words
+            if name == "run":
+                given = [
+                    str(scenario),
+                    "--json",
+                    str(tmp_path / words[-1]),
+                    "--runs",
+                    str(tmp_path),
+                ]
+            elif name == "report":
+                given = re.findall(r"history: (\S+)", said["run"].out)
+            said[name] = netemu(name, *given)
+            allowed = judged if name in {"run", "report"} else {Exit.PASSED}
+            assert said[name].code in allowed, (name, said[name])
+    finally:
+        engine.remove(engine.containers(lab_name))
+    assert '"region": "eu-west"' in said["exec"].out
+    assert "13 containers removed" in said["down"].out
+    assert (tmp_path / "report.json").read_text().startswith("{")
+    body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
+    assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
