@@ -109,7 +109,7 @@ def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
 def _follow(lab: Lab, break_it: Callable[[], str], command: str, *, as_json: bool) -> None:
     when_stopped("stopped before anything was broken")
     out = console()
-    narrator = Narrator(out, lab.plan.preferred, quiet=as_json)
+    narrator = Narrator(out, lab.plan, quiet=as_json)
     history = follow_fault(lab, break_it, narrator.feed, command)
     if as_json:
         echo_json(report_json(measure(history), history))
@@ -152,7 +152,7 @@ def watch(name: str | None) -> None:
     with attached(name) as lab:
         out = console()
         out.print(f"watching {lab.name}; Ctrl-C ends it and changes nothing")
-        follow_for_ever(lab, Narrator(out, lab.plan.preferred, pulse=True).feed)
+        follow_for_ever(lab, Narrator(out, lab.plan, pulse=True).feed)
 
 
 @click.group()

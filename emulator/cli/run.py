@@ -88,7 +88,7 @@ def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorde
     out = console()
     directory = default_directory(scenario, root)
     out.print(f"{scenario.name} on {lab.name}, {scenario.end_s:.0f} s, seed {chosen}: {directory}")
-    narrator = Narrator(out, lab.plan.preferred)
+    narrator = Narrator(out, lab.plan)
     try:
         return run_scenario(scenario, lab, directory, chosen, narrator.feed)
     except BaseException:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
+
+from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
 CALM_NS = 1_000_000_000  # one answer between failures is no recovery
@@ -19,7 +20,7 @@ class Narrator:
     def __init__(
         self,
         console: Console,
-        preferred: Mapping[str, Sequence[str]],
+        plan: Plan,
         *,
         quiet: bool = False,
         pulse: bool = False,
@@ -28,9 +29,10 @@ class Narrator:
         self._quiet = quiet
         self._pulse_at = 0 if pulse else None
         self._zero: int | None = None
-        self._answered = {city: regions[0] for city, regions in preferred.items()}
+        self._regions = {a: r for s in plan.services for r, a in s.addresses.items()}
+        self._answered = {city: regions[0] for city, regions in plan.preferred.items()}
         self._failed: dict[tuple[str, str], int] = {}  # (city, client) -> last failed start
-        self._well_since: dict[tuple[str, str], int] = {}
+        self._well_since: dict[tuple[str, str], int] = {}  # the same -> first good start after it
         self._served: Counter[str] = Counter()
 
     def feed(self, event: dict[str, Any]) -> None:
@@ -44,7 +46,8 @@ class Narrator:
             self._pulse(event["t"])
 
     def _say(self, t: int, text: str) -> None:
-        self._console.print(f"{(t - (self._zero or t)) / 1e9:7.1f} s  {text}", soft_wrap=True)
+        zero = t if self._zero is None else self._zero
+        self._console.print(f"{(t - zero) / 1e9:7.1f} s  {text}", soft_wrap=True)
 
     def _tell_note(self, event: dict[str, Any]) -> None:
         words = {"traffic": "traffic begins in every city", "end": "end of the scenario"}
@@ -70,29 +73,41 @@ class Narrator:
 
     def _tell_answer(self, event: dict[str, Any]) -> None:
         city = event["target"]
-        region = event.get("region", "")
-        if not region or self._answered.get(city) == region:
+        named = [self._regions[a] for a in event["addresses"] if a in self._regions]
+        regions = " and ".join(sorted(named))
+        if not regions or self._answered.get(city) == regions:
             return
-        self._answered[city] = region
-        self._say(event["t"], f"{city}'s resolver is given {region} by {event['source']}")
+        self._answered[city] = regions
+        self._say(event["t"], f"{city}'s resolver is given {regions} by {event['source']}")
 
     def _tell_request(self, event: dict[str, Any]) -> None:
-        """Requests end out of order: a failure that began before the recovery is old news."""
         key = (event["city"], event["client"])
-        name = f"{event['city']}, {KINDS[event['client']]}"
-        ended = event.get("end") or event["t"]
         if event["outcome"] == "ok":
             self._served[f"{event['city']} from {event['region']}"] += 1
-            if event["t"] > self._failed.get(key, event["t"]) + CALM_NS:
-                del self._failed[key]
-                self._well_since[key] = event["t"]
-                self._say(ended, f"{name}: answered again, by {event['region']}")
+            self._good(key, event)
+        else:
+            self._served[f"{event['city']} failed"] += 1
+            self._bad(key, event)
+
+    def _good(self, key: tuple[str, str], event: dict[str, Any]) -> None:
+        """One answer between failures is no recovery; its time is that of the first answer."""
+        failed = self._failed.get(key)
+        if failed is None or event["t"] < failed:
             return
-        self._served[f"{event['city']} failed"] += 1
+        since = self._well_since.setdefault(key, event["t"])
+        if event["t"] > since + CALM_NS:
+            del self._failed[key]
+            self._say(since, f"{_name(key)}: answered again, by {event['region']}")
+
+    def _bad(self, key: tuple[str, str], event: dict[str, Any]) -> None:
+        """Requests end out of order: a failure that began before the recovery is old news."""
         if event["t"] < self._well_since.get(key, 0):
             return
+        self._well_since.pop(key, None)
         if key not in self._failed:
-            self._say(ended, f"{name}: first failure, {event['outcome']} {event['detail']}")
+            known = event.get("end") or event["t"]
+            what = f"{event['outcome']} {event['detail']}"
+            self._say(known, f"{_name(key)}: first failure, {what}")
         self._failed[key] = max(event["t"], self._failed.get(key, 0))
 
     def _tell_lost(self, event: dict[str, Any]) -> None:
@@ -104,3 +119,8 @@ class Narrator:
             self._say(t, f"requests {counts}")
             self._served.clear()
         self._pulse_at = t + PULSE_NS
+
+
+def _name(key: tuple[str, str]) -> str:
+    city, client = key
+    return f"{city}, {KINDS[client]}"

@@ -1,0 +1,72 @@
+"""What a person is told while it happens: each turn once, in words."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from emulator.plan import make_plan
+from emulator.report.live import Narrator
+from emulator.topology.parse import parse_topology
+
+TOPOLOGY = """
+netemu: 1
+name: two
+regions:
+  us-east: {location: aws:us-east-1}
+  eu-west: {location: aws:eu-west-1}
+clients:
+  new-york: {location: city:New York}
+"""
+S = 1_000_000_000
+
+
+def told(events: list[dict[str, Any]]) -> list[str]:
+    out = io.StringIO()
+    plan = make_plan(parse_topology(TOPOLOGY, "two.yaml"), "two")
+    narrator = Narrator(Console(file=out, width=100), plan)
+    for event in events:
+        narrator.feed(event)
+    return [line.strip() for line in out.getvalue().splitlines()]
+
+
+def request(start_s: float, outcome: str = "ok", ends_s: float = 0.01) -> dict[str, Any]:
+    t = round(start_s * S)
+    return {
+        "kind": "request",
+        "t": t,
+        "end": t + round(ends_s * S),
+        "city": "new-york",
+        "client": "http",
+        "outcome": outcome,
+        "detail": "" if outcome == "ok" else "connect",
+        "region": "eu-west" if outcome == "ok" else "",
+    }
+
+
+def test_a_recovery_is_told_once_though_requests_end_out_of_order():
+    """Time-outs of before the recovery arrive after it; they are old news."""
+    events = [request(1), request(2, "timeout", 3), request(5.5), request(4, "timeout", 3)]
+    events += [request(5.2, "timeout", 3), *[request(5.5 + n / 2) for n in range(1, 6)]]
+    assert told(events) == [
+        "4.0 s  new-york, http: first failure, timeout connect",
+        "4.5 s  new-york, http: answered again, by eu-west",
+    ]
+
+
+def test_one_answer_between_failures_is_no_recovery():
+    """It takes a second of answers."""
+    lines = told([request(1, "timeout"), request(1.5), request(2, "timeout"), request(2.5)])
+    assert len(lines) == 1
+
+
+def test_a_resolver_that_is_sent_elsewhere_is_told_by_region():
+    """Addresses mean nothing to a newcomer; the same answer again is no news."""
+    answer = {"kind": "answer", "target": "new-york", "source": "ns1"}
+    here, there = "198.18.1.1", "198.18.2.1"
+    events = [
+        answer | {"t": n * S, "addresses": a} for n, a in enumerate([[here], [there], [there]])
+    ]
+    assert told(events) == ["1.0 s  new-york's resolver is given eu-west by ns1"]
