@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -40,16 +41,17 @@ def measure(say: Say) -> list[Line]:
     ready, gone, left = [], [], []
     stages: defaultdict[str, list[float]] = defaultdict(list)
     for run in range(RUNS):
-        before = _veths(), _namespaces()
+        namespaces: set[int] = set()
         plan, watch, began = fresh_plan(), Stopwatch(), time.monotonic()
         try:
             bring_up(plan, engine, RemoteWan, image, watch).wan.close()
             ready.append(time.monotonic() - began)
+            namespaces = _namespaces(engine, plan.lab)
         finally:
             began = time.monotonic()
             remove_lab(engine, plan.lab)
             gone.append(time.monotonic() - began)
-        left.append(float(_left(engine, plan.lab, before)))
+        left.append(float(_left(engine, plan.lab, namespaces)))
         for stage, seconds in watch.stages.items():
             stages[stage].append(seconds)
         say(f"run {run + 1}: up {ready[-1]:.2f} s, down {gone[-1]:.2f} s")
@@ -58,26 +60,33 @@ def measure(say: Say) -> list[Line]:
         at_most("up of two-region until ready", ready, UP_S, "s"),
         *(information(f"  {stage}", seconds, "s") for stage, seconds in stages.items()),
         at_most("down", gone, DOWN_S, "s"),
-        at_most("containers, veths, namespaces left", left, 0, ""),
+        at_most("containers and namespaces left", left, 0, ""),
     ]
 
 
-def _left(engine: DockerEngine, lab: str, before: tuple[set[str], set[str]]) -> int:
-    """What this lab made and is still there. Others' labs may come and go meanwhile, so new
-    things count only if they stay after a moment (the kernel frees a namespace asynchronously)."""
+def _namespaces(engine: DockerEngine, lab: str) -> set[int]:
+    """Network namespaces (inodes) of a lab that runs. All of its links end in two of them."""
+    pids = [container.pid for container in engine.containers(lab) if container.pid]
+    return {Path(f"/proc/{pid}/ns/net").stat().st_ino for pid in pids}
+
+
+def _left(engine: DockerEngine, lab: str, namespaces: set[int]) -> int:
+    """How much of the lab is still there when the kernel has had a moment to free it."""
     until = time.monotonic() + 2.0
-    while True:
-        stayed = len(_veths() - before[0]) + len(_namespaces() - before[1])
-        count = len(engine.containers(lab)) + stayed
-        if not count or time.monotonic() > until:
+    while count := len(engine.containers(lab)) + len(namespaces & _held()):
+        if time.monotonic() > until:
             return count
         time.sleep(0.05)
+    return 0
 
 
-def _veths() -> set[str]:
-    return {path.name for path in Path("/sys/class/net").glob("veth*")}
-
-
-def _namespaces() -> set[str]:
-    """The engine's handles of network namespaces, where it keeps them on this machine."""
-    return {path.name for path in Path("/var/run/docker/netns").glob("*")}
+def _held() -> set[int]:
+    """Every network namespace that a process lives in or a mount holds."""
+    mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    held = {int(inode) for inode in re.findall(r" net:\[(\d+)\] ", mounts)}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            held.add((process / "ns/net").stat().st_ino)
+        except OSError:
+            continue  # it ended while we looked
+    return held
