@@ -55,6 +55,7 @@ def lab(engine: DockerEngine, lab_name: str, image: str) -> Iterator[str]:
 STOPS = [
     pytest.param("containers", [signal.SIGINT], Exit.INTERRUPTED, id="Ctrl-C, containers"),
     pytest.param("balancers", [signal.SIGTERM], Exit.TERMINATED, id="SIGTERM, balancers"),
+    pytest.param("name servers", [signal.SIGHUP], Exit.TERMINATED, id="terminal closed"),
     pytest.param("paths", [signal.SIGINT] * 3, Exit.INTERRUPTED, id="Ctrl-C three times, paths"),
 ]
 

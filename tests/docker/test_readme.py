@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from emulator.errors import Exit
-from tests.cli import ROOT, netemu
+from tests.cli import ROOT, Said, netemu
 from tests.readme import commands
 
 pytestmark = pytest.mark.docker
@@ -42,7 +42,7 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
     is made again."""
     judged = {Exit.PASSED, Exit.MISSED, Exit.INCONCLUSIVE}
     scenario = shortened(tmp_path / "region-loss.yaml")
-    said = {}
+    said: dict[str, Said] = {}
     try:
         for _, name, *words in (c for c in commands() if c[0] == "netemu"):
             given = [*NAMED_BY[name], lab_name, *words] if name in NAMED_BY else words

@@ -1,0 +1,51 @@
+"""What has ended is named at once: nothing restarts it, so nobody waits for it."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from emulator.controller.lab import bring_up
+from emulator.controller.signals import undisturbed
+from emulator.errors import NotReady
+from emulator.events import Daemon
+from tests.controller.world import IMAGE, World
+
+
+def up_while(world: World, stage: str, host: str, name: str, detail: str) -> None:
+    """Brings the world up; when it comes to `stage` a daemon of a host ends."""
+
+    def progress(now: str, done: float | None) -> None:
+        if now == stage:
+            ended = Daemon(
+                t=world.clock.now_ns(), host=host, name=name, state="ended", detail=detail
+            )
+            world.wan.mark(ended.to_json())
+
+    bring_up(world.plan, world.engine, lambda *_: world.wan, IMAGE, progress, world.clock)
+
+
+@pytest.mark.parametrize("stage", ["balancers", "name servers", "clients"])
+def test_a_daemon_that_ended_is_named_with_its_reason(world, stage):
+    """Whatever was waited for: it is the daemon that the message is about."""
+    began = world.clock.now_ns()
+    with pytest.raises(NotReady, match="haproxy on us-east/edge ended: exit 1"):
+        up_while(world, stage, "us-east/edge", "haproxy", "exit 1")
+    assert world.engine.containers(world.plan.lab) == ()
+    assert world.clock.now_ns() - began < 20e9  # the patience for what may still come
+
+
+def test_a_dead_host_is_named_before_its_daemons(world):
+    """The container is the cause."""
+    with pytest.raises(NotReady, match="us-east/www-1 is dead: its container has ended"):
+        up_while(world, "balancers", "us-east/www-1", "init", "its end of the connection closed")
+
+
+def test_undisturbed_work_is_finished_before_a_stop_takes_effect():
+    """Ctrl-C while a lab is removed: removed first, then interrupted."""
+    done = []
+    with pytest.raises(KeyboardInterrupt), undisturbed():
+        signal.raise_signal(signal.SIGINT)
+        done.append("removed")
+    assert done == ["removed"]
