@@ -50,6 +50,11 @@ class Edge:
                 self._tell(service["name"], server, state, reason)
         self._forward(states)
 
+    def patience_s(self) -> float:
+        """How long to wait for a command before the next look."""
+        due = self._drain[0][0] - time.monotonic() if self._drain else POLL_S
+        return min(POLL_S, max(0.0, due))
+
     def obey(self, line: str) -> None:
         """Carry out one command line."""
         command = json.loads(line)
@@ -106,7 +111,7 @@ def main() -> None:
     inputs = [sys.stdin]
     while True:
         edge.look()
-        ready, _, _ = select.select(inputs, [], [], POLL_S)
+        ready, _, _ = select.select(inputs, [], [], edge.patience_s())
         if ready:
             line = sys.stdin.readline()
             if line:
