@@ -16,6 +16,7 @@ from emulator.events import (
     Fault,
     Generation,
     Health,
+    Note,
     Packet,
     Request,
     Run,
@@ -42,6 +43,7 @@ class Story:
         self.ttl = ttl
         self._numbers: Counter[Client] = Counter()
         self._ports = 40000
+        self.is_cut_short = False
 
     def requests(
         self,
@@ -186,9 +188,11 @@ class Story:
         return history
 
     def ordered(self) -> list[Event]:
-        """The header, then every event when it was told: a request at its end."""
+        """The header, then every event when it was told (a request at its end), then the end."""
         header, *rest = self.events
-        return [header, *sorted(rest, key=lambda e: getattr(e, "end", None) or e.t)]
+        told = [header, *sorted(rest, key=lambda e: getattr(e, "end", None) or e.t)]
+        end = Note(t=max(e.t for e in self.events), text="end")
+        return told if self.is_cut_short else [*told, end]
 
     def lines(self) -> str:
         """The story as a file of JSON lines."""

@@ -113,11 +113,19 @@ def doubts(history: History, schedule: Sequence[CitySchedule]) -> tuple[str, ...
                 f"{city.city} started only {worst:.1%} of its requests within 2 ms of plan"
                 f" (latest {city.late_ms_max:.1f} ms); this machine is too busy"
             )
+    if _is_cut_short(history):
+        found.append(f"it was cut short {history.seconds(history.last_ns):.0f} s after its start")
     found += [f"{lost.count} events were lost at {lost.where}" for lost in history.lost]
     overload = sum(second.dropped for second in history.wire)
     if overload:
         found.append(f"the emulated WAN was overloaded and dropped {overload} packets of its own")
     return tuple(found)
+
+
+def _is_cut_short(history: History) -> bool:
+    """A scenario says when it ends; what a hand follows has no end of its own."""
+    is_scenario = history.run is not None and bool(history.run.scenario)
+    return is_scenario and all(note.text != "end" for note in history.notes)
 
 
 def _city_schedule(

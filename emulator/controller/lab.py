@@ -21,7 +21,7 @@ from emulator.controller.ready import (
 )
 from emulator.controller.signals import undisturbed
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
-from emulator.errors import FileProblems, NetemuError, UsageError
+from emulator.errors import EngineError, FileProblems, NetemuError, UsageError
 from emulator.plan import make_plan
 from emulator.plan.model import HostSpec, Plan, Role
 from emulator.plan.wiring import host_wiring, wan_setup
@@ -110,8 +110,9 @@ def bring_up(
             f"or give this one another --name"
         )
     lab = Lab(plan, engine, connect(engine, plan.lab), clock=clock)
+    progress("containers", 0.0)
+    _claim(lab, image)
     try:
-        progress("containers", 0.0)
         _make(lab, image, progress)
         lab.measured_ns = get_ready(lab, progress)
         progress("ready", 1.0)
@@ -119,6 +120,19 @@ def bring_up(
         _give_up(lab, error)
         raise
     return lab
+
+
+def _claim(lab: Lab, image: str) -> None:
+    """The WAN's name is the lock: of two `up` of one name in one instant, one gets it, and the
+    other must not clean up what is not its own."""
+    try:
+        lab.engine.create(wan_spec(lab.plan, image))
+    except EngineError:
+        lab.wan.close()
+        raise
+    except BaseException as error:
+        _give_up(lab, error)
+        raise
 
 
 def _give_up(lab: Lab, error: BaseException) -> None:
@@ -133,14 +147,14 @@ def _give_up(lab: Lab, error: BaseException) -> None:
 
 def _make(lab: Lab, image: str, progress: Progress) -> None:
     plan, engine = lab.plan, lab.engine
-    specs = [wan_spec(plan, image), *(host_spec(plan, host, image) for host in plan.hosts)]
 
     def make(spec: ContainerSpec) -> ContainerHandle:
         engine.create(spec)
         return engine.start(spec.lab, spec.host)
 
     with ThreadPoolExecutor(POOL) as pool:
-        made = [pool.submit(make, spec) for spec in specs]
+        made = [pool.submit(engine.start, plan.lab, WAN)]
+        made += [pool.submit(make, host_spec(plan, host, image)) for host in plan.hosts]
         try:
             made[0].result()
             lab.wan.setup(wan_setup(plan))

@@ -73,3 +73,12 @@ def test_lost_events_and_an_overloaded_wan_make_the_run_inconclusive():
         "3 events were lost at keeper",
         "the emulated WAN was overloaded and dropped 4 packets of its own",
     )
+
+
+def test_a_run_without_its_end_is_inconclusive():
+    """Interrupted or killed: what was seen is shown, and nothing is claimed."""
+    story = Story().requests(0, 10)
+    assert measure(story.history()).inconclusive == ()
+    story.is_cut_short = True
+    (reason,) = measure(story.history()).inconclusive
+    assert reason == "it was cut short 10 s after its start"

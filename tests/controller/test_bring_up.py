@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from emulator.controller.lab import WAN, Lab, Progress, bring_up, lab_names, remove_lab
+from emulator.controller.lab import WAN, Lab, Progress, bring_up, lab_names, remove_lab, wan_spec
 from emulator.engine.base import ContainerSpec
 from emulator.errors import EngineError, NotReady, UsageError, WanError
 from emulator.impairment import Overlay
@@ -179,3 +179,15 @@ def test_a_daemon_that_ended_is_not_waited_for(beside, monkeypatch):
         beside.up()
     assert beside.clock.now_ns() - began < 5e9
     assert_nothing_left(beside)
+
+
+def test_of_two_ups_of_one_name_the_slower_leaves_the_quicker_alone(world):
+    """In one instant both saw no lab; the WAN's name decides, and nothing of the other's goes."""
+
+    def meanwhile(*_):
+        world.engine.create(wan_spec(world.plan, IMAGE))
+        return world.wan
+
+    with pytest.raises(EngineError, match="in use"):
+        bring_up(world.plan, world.engine, meanwhile, IMAGE, silent_progress, world.clock)
+    assert [c.host for c in world.engine.containers(world.plan.lab)] == [WAN]
