@@ -193,7 +193,7 @@ class Daemon(Event):
     kind: ClassVar[str] = "daemon"
     host: str
     name: str
-    state: str  # started, ended
+    state: str  # started, listening (servers say so themselves), ended
     detail: str = ""  # exit status or signal
 
 

@@ -16,6 +16,7 @@ from emulator.controller.ready import (
     missing_generations,
     missing_lookups,
     missing_proxies,
+    missing_servers,
     wait_until,
     wait_until_paths_fit,
 )
@@ -171,15 +172,17 @@ def _make(lab: Lab, image: str, progress: Progress) -> None:
 def get_ready(lab: Lab, progress: Progress) -> Delays:
     """Start the daemons in the order in which they need each other, and see every promise kept.
 
-    A name server's first check decides, so a region must stand before it is checked; clients
-    begin when there is something to ask.
+    The first check decides, of a balancer as of a name server: so servers listen before they are
+    checked, and a region stands before it is. Clients begin when there is something to ask.
     """
     by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
     progress("daemons", 0.65)
-    lab.run_daemons([*by_role["server"], *by_role["edge"], *by_role["access"]])
+    lab.run_daemons([*by_role["server"], *by_role["access"]])
     progress("paths", 0.7)
     measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     progress("balancers", 0.8)
+    wait_until(lambda: missing_servers(lab.plan, lab.wan), lab.clock)
+    lab.run_daemons(by_role["edge"])
     wait_until(lambda: missing_proxies(lab.plan, lab.wan), lab.clock)
     progress("name servers", 0.9)
     lab.run_daemons(by_role["ns"])

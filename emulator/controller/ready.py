@@ -123,6 +123,19 @@ def _last_words(wan: Wan, host: str, daemon: str) -> str:
     return "".join(f"\n  {line}" for line in lines)
 
 
+def missing_servers(plan: Plan, wan: Wan) -> list[str]:
+    listening = {
+        e["host"]
+        for e in refuse_what_ended(wan)
+        if e["kind"] == "daemon" and e["state"] == "listening"
+    }
+    return [
+        f"{host.name} does not listen"
+        for host in plan.hosts
+        if host.role == "server" and host.name not in listening
+    ]
+
+
 def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
     latest = refuse_what_ended(wan)
     up = {e["server"] for e in latest if e["kind"] == "proxy" and e["state"] == "UP"}

@@ -42,9 +42,9 @@ def test_a_lab_that_is_up_is_whole(world):
 
 
 def test_daemons_start_in_the_order_in_which_they_need_each_other(world):
-    """Servers, edges and resolvers; then name servers, whose first check decides; clients last."""
+    """Who is checked stands before who checks: servers, balancers, name servers; clients last."""
     world.up()
-    turn = {"server": 0, "edge": 0, "access": 0, "ns": 1, "client": 2}
+    turn = {"server": 0, "access": 0, "edge": 1, "ns": 2, "client": 3}
     role = {host.name: host.role for host in world.plan.hosts}
     turns = [turn[role[host]] for host in world.started]
     assert turns == sorted(turns)

@@ -14,7 +14,7 @@ from emulator.controller.lab import Lab, bring_up
 from emulator.engine.base import ContainerHandle, ContainerState
 from emulator.engine.fake import FakeEngine
 from emulator.errors import HostSilent
-from emulator.events import Generation, Lookup, Proxy, Request, Schedule
+from emulator.events import Daemon, Generation, Lookup, Proxy, Request, Schedule
 from emulator.plan.model import HostSpec, Plan
 from emulator.wan.base import Event
 from emulator.wan.fake import FakeWan
@@ -125,6 +125,8 @@ class World:
         self.started.append(host.name)
         self.daemons[host.name] = dict.fromkeys(self.daemons[host.name], "running")
         now = self.clock.now_ns()
+        if host.role == "server":
+            self._say(Daemon(t=now, host=host.name, name="app", state="listening"))
         for service in self.plan.services:
             if host.role == "edge":
                 for server in service.servers[host.site]:

@@ -6,12 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from emulator.events import Daemon, encode
 from emulator.node.app.echo import start_echo
 from emulator.node.app.web import Site
 
@@ -36,6 +40,16 @@ async def listen_to_commands(site: Site) -> None:
         obey(site, line.decode())
 
 
+class AnnouncedServer(uvicorn.Server):
+    """Says when it listens: a balancer that asks earlier calls it DOWN, and asks again in 1 s."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host = os.environ.get("NETEMU_HOST", "")
+        event = Daemon(t=time.monotonic_ns(), host=host, name="app", state="listening")
+        os.write(int(os.environ.get("NETEMU_EVENTS", "1")), encode(event.to_json()))
+
+
 async def serve(config: dict[str, Any]) -> None:
     """Serve until killed."""
     site = Site(config["region"], config["server"], config["service"])
@@ -54,7 +68,7 @@ async def serve(config: dict[str, Any]) -> None:
         backlog=1024,
         timeout_keep_alive=3600,  # the client side or the balancer decides when to leave
     )
-    await uvicorn.Server(settings).serve()
+    await AnnouncedServer(settings).serve()
     commands.cancel()
 
 

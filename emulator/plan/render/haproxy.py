@@ -7,6 +7,8 @@ server costs 1 s, two cost 2 s. Only idempotent methods are sent twice (RFC 9110
 knows no requests: there a silent server is left to the client's own patience. `http-reuse safe`,
 the default, never sends the first request of a connection over one that may be dead.
 
+`max-spread-checks` brings the first checks within 0.1 s; they would be spread over a whole `inter`.
+
 Two variables are set at run time by the edge's companion: `proc.draining` fails the region's
 health, `proc.closing` puts `Connection: close` on every answer.
 """
@@ -31,6 +33,7 @@ global
   stats socket {socket} mode 600 level admin
   nbthread 1
   maxconn 4000
+  max-spread-checks 100
   hard-stop-after {drain_ms}ms
   set-var proc.draining bool(false)
   set-var proc.closing bool(false)
