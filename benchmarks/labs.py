@@ -15,6 +15,7 @@ from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.recorder import Recorder
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
+from emulator.events import Note
 from emulator.plan import make_plan
 from emulator.plan.model import Plan
 from emulator.topology.parse import load_topology
@@ -23,7 +24,7 @@ from emulator.wan.remote import RemoteWan
 
 TOPOLOGY = Path(__file__).parent.parent / "topologies" / "two-region.yaml"
 RATES = {"http": 80.0, "keepalive": 80.0, "stream": 20.0, "udp": 20.0}  # 200/s a city
-POLL_S = 0.01
+POLL_S = 0.25  # looking costs CPU that the lab needs
 
 
 def silent(_stage: str, _done: float | None) -> None:
@@ -62,13 +63,16 @@ def recorded(lab: Lab, rates: Mapping[str, float]) -> Iterator[History]:
 
     with Recorder(lab.wan, None, listen, int(lab.wan.stats()["seq"]) + 1) as recorder:
         yield history
+        lab.wan.mark(Note(t=lab.wan.now_ns(), text="end").to_json())
     recorder.check()
 
 
-def wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_for(
+    condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = POLL_S
+) -> None:
     """Raises TimeoutError, saying what did not come."""
     until = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > until:
             raise TimeoutError(f"{what} did not come within {timeout_s:g} s")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)

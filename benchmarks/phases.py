@@ -23,6 +23,7 @@ from emulator.plan.paths import round_trips_s
 EARLIEST_NS, LATEST_NS = 20 * NS_PER_MS, 150 * NS_PER_MS  # of a check after a fetch's arrival
 TRIES = 25
 _CHECKS_S = 5.0
+_SOON_S = 0.005
 
 
 def place_checks(lab: Lab, history: History, city: str, region: str) -> None:
@@ -70,7 +71,8 @@ def checks_after(history: History, since: int, region: str, servers: list[str]) 
                 found.setdefault(check.server, check)
         return len(found) == len(servers)
 
-    wait_for(complete, _CHECKS_S, f"a check of {region} by {', '.join(servers)}")
+    what = f"a check of {region} by {', '.join(servers)}"
+    wait_for(complete, _CHECKS_S, what, poll_s=_SOON_S)
     return found
 
 

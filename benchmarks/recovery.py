@@ -24,7 +24,7 @@ ABOVE_WORST_S = 1.0
 CITY, REGION = "new-york", "us-east"
 STEADY_S = 3.0
 STEADY_WAIT_S = 30.0
-RECOVERED_S = 60.0
+RECOVERED_S, LOOK_S = 60.0, 1.0
 
 
 def measure(say: Say) -> list[Line]:
@@ -61,6 +61,7 @@ def _run(lab: Lab, say: Say) -> list[Row]:
             lambda: fault.id in history.faults and settled(history, fault.id, lab.wan.now_ns()),
             RECOVERED_S,
             "the end of a recovery",
+            poll_s=LOOK_S,
         )
         heal(lab, [REGION])
         stop_traffic(lab)
