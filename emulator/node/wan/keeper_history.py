@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import deque
-from itertools import islice
 from typing import Any
 
 RING_BYTES = 16 << 20  # some minutes of a two-region lab; the recorder reads along anyway
@@ -27,7 +25,8 @@ class History:
     def __init__(self, limit: int = RING_BYTES) -> None:
         self._limit = limit
         self._bytes = 0
-        self._lines: deque[bytes] = deque()
+        self._lines: dict[int, bytes] = {}  # by number: a reader near the end costs no walk to it
+        self._first = 0
         self._latest: dict[tuple[str, ...], bytes] = {}
         self.next_seq = 0
 
@@ -51,27 +50,26 @@ class History:
             self._append(event, line.rstrip()[:-1] + b',"seq":%d}' % self.next_seq)
 
     def _append(self, event: dict[str, Any], line: bytes) -> None:
+        self._lines[self.next_seq] = line
         self.next_seq += 1
-        self._lines.append(line)
         self._bytes += len(line)
         while self._bytes > self._limit and len(self._lines) > 1:
-            self._bytes -= len(self._lines.popleft())
+            self._bytes -= len(self._lines.pop(self._first))
+            self._first += 1
         if event["kind"] in STATES:
             fields = STATES[event["kind"]]
             self._latest[event["kind"], *(str(event.get(field)) for field in fields)] = line
 
     def since(self, seq: int, limit: int) -> tuple[int, list[bytes]]:
         """How many events from `seq` on are no longer here, and about `limit` bytes of lines."""
-        first = self.next_seq - len(self._lines)
-        lost = max(0, first - seq)
         lines: list[bytes] = []
         size = 0
-        for line in islice(self._lines, max(seq, first) - first, None):
+        for number in range(max(seq, self._first), self.next_seq):
             if size > limit:
                 break
-            size += len(line)
-            lines.append(line)
-        return lost, lines
+            lines.append(self._lines[number])
+            size += len(lines[-1])
+        return max(0, self._first - seq), lines
 
     def latest(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self._latest.values()]
