@@ -14,8 +14,9 @@ from emulator.units import show_duration
 _TELLING_S = 0.25
 # The share of the TTL that the advice tries; 5 s becomes 2 s.
 _SHORTER_TTL = 0.4
-# Unbound counts whole seconds, so an answer may be held up to 1 s longer than its TTL, and a
-# little more until the next question comes.
+# After a TTL the next question has to come and to be answered.
+_REFETCH_S = 0.3
+# Unbound before 1.24 held an answer up to 1 s longer than its TTL, and a little more until then.
 _ROUNDING_S = 1.1
 # Longer than that after the TTL, with no answer from anywhere, is a resolver's back-off.
 _BACK_OFF_S = 2.0
@@ -149,8 +150,8 @@ def _cache(row: Row, history: History) -> str:
             f" waits longer and longer before it asks again ({show_duration(span)} of it here)."
         )
     rest = f"{who} then held the old answer for the rest of its {ttl} s TTL"
-    rounded = ttl + 0.05 < held <= ttl + _ROUNDING_S
-    why = f"; Unbound counts whole seconds, so it held it {held:.1f} s in all" if rounded else ""
+    rounded = ttl + _REFETCH_S < held <= ttl + _ROUNDING_S
+    why = f"; it counts whole seconds, so it held it {held:.1f} s in all" if rounded else ""
     return f"{rest} ({show_duration(span)}{why})."
 
 

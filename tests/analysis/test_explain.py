@@ -26,7 +26,7 @@ def test_power_names_the_checks_the_cache_and_the_stream():
 
 def test_unbounds_whole_seconds_are_explained_when_they_show():
     """Held longer than its TTL, by less than a second."""
-    assert "Unbound counts whole seconds, so it held it 5.6 s in all" in why(region_loss())
+    assert "counts whole seconds, so it held it 5.6 s in all" in why(region_loss())
     story = Story().fault(10).down(13.4).answer(13.3, "us-east").answer(18.3, "eu-west")
     story.requests(0, 10).dead(10, 18.4).requests(18.4, 40, region="eu-west")
     assert "whole seconds" not in why(story)
