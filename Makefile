@@ -14,6 +14,7 @@ demo: setup ## set up, then lose a region and report what happened to its connec
 	$(BIN)/netemu run topologies/scenarios/region-loss.yaml
 
 test: setup check ## set up, check, then every test, with the Docker ones
+	@compose/setup.sh tools
 	$(BIN)/pytest
 
 check: ## style, types and the direction of imports; needs no Docker

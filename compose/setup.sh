@@ -2,6 +2,7 @@
 # Everything netemu needs on a fresh Debian or Ubuntu machine; says what it does, does nothing twice.
 #   setup.sh          Python environment, Docker engine, node image
 #   setup.sh python   the Python environment only
+#   setup.sh tools    what the tests look with, beside all that
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin # dockerd lives there; a user's PATH may not have it
@@ -134,6 +135,13 @@ ensure_image() {
     .venv/bin/python -m emulator.engine.image build
 }
 
+ensure_tools() {
+    if command -v tcpdump >/dev/null; then return; fi
+    can_install || fail "the tests need tcpdump" "install it: sudo apt-get install tcpdump"
+    install_packages tcpdump
+}
+
+if [ "${1:-all}" = tools ]; then ensure_tools; exit 0; fi
 ensure_python
 if [ "${1:-all}" = python ]; then exit 0; fi
 ensure_engine

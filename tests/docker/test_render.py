@@ -35,7 +35,7 @@ def inputs(plan: Plan) -> dict[str, Any]:
             for each in (plan, two_region())
             for host in each.hosts
             for path, text in host.files.items()
-            if path.endswith((".cfg", ".conf"))
+            if path.startswith("/etc/netemu/") and path.endswith((".cfg", ".conf"))
         },
         "haproxy": edge.files["/etc/netemu/haproxy.cfg"],
         "unbound": access.files["/etc/netemu/unbound.conf"],
