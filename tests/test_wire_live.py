@@ -64,12 +64,13 @@ def whats(lab: WireLab, source: int) -> list[str]:
 
 
 def test_each_direction_has_the_delay_that_was_set(lab):
-    """Never early; the best of ten within 0.5 ms; the other directions keep theirs."""
+    """Never early; the best of 40 within 0.5 ms (about a second: another test's containers may
+    take both cores for a quarter of one when they go); the other directions keep theirs."""
     with udp_socket(lab, 1) as one, udp_socket(lab, 2) as two:
         lab.table.set(1, 2, Impairment(delay_ns=20 * NS_PER_MS))
         one_way_ms(one, two)  # ARP
-        there = [one_way_ms(one, two) for _ in range(10)]
-        back = [one_way_ms(two, one) for _ in range(10)]
+        there = [one_way_ms(one, two) for _ in range(40)]
+        back = [one_way_ms(two, one) for _ in range(40)]
     assert 20.0 <= min(there) < 20.5
     assert 5.0 <= min(back) < 5.5
 
