@@ -39,9 +39,20 @@ def _fault(fault: FaultMeasured, history: History) -> str:
         said.append(_hidden(fault, history))
     for city in dict.fromkeys(row.client.city for row in affected):
         said += _city([row for row in affected if row.client.city == city], history)
-    said += _steady(fault)
+    said += [_pinned(fault, affected), *_steady(fault)]
     notes = dict.fromkeys(f"{_sentence(note)}" for row in affected for note in row.notes)
     return " ".join([*(s for s in said if s), *notes])
+
+
+def _pinned(fault: FaultMeasured, affected: Sequence[Row]) -> str:
+    """UDP goes to servers by conntrack, which holds a flow to its first one."""
+    lost = [r for r in affected if r.client.kind == "udp" and r.from_region == r.to_region]
+    if fault.life.sites or fault.life.how not in {"power", "crash", "freeze"} or not lost:
+        return ""
+    return (
+        "The lost datagrams belong to flows that were pinned to the dead server: the edge's"
+        " conntrack keeps a flow on its server as long as datagrams come; new flows go to another."
+    )
 
 
 def _how(fault: FaultMeasured, history: History) -> str:
@@ -50,6 +61,8 @@ def _how(fault: FaultMeasured, history: History) -> str:
     resets, fins = fault.wire.target_resets, fault.wire.target_fins
     silent = not (resets or fins)
     goodbye = f"{resets} RST and {fins} FIN of it were seen on the wire"
+    if not fault.life.sites:  # a host's own packets end at its site's edge
+        silent, goodbye = True, "who was connected to it heard that at once"
     shaken = plural(fault.wire.target_synacks, "handshake")
     ways = {
         "power": f"{target} lost power, "

@@ -65,6 +65,11 @@ class FaultLife:
         return self.inject_began
 
     @property
+    def senders(self) -> tuple[str, ...]:
+        """The sites whose packets the target's are: a host speaks through its site's edge."""
+        return self.sites or tuple(dict.fromkeys(host.split("/")[0] for host in self.hosts))
+
+    @property
     def name(self) -> str:
         """`power us-east`."""
         return f"{self.how} {', '.join(self.target)}"

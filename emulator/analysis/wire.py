@@ -32,13 +32,12 @@ def wire_record(history: History, life: FaultLife, until: int) -> WireRecord:
         again[packet.what] += 1
         if packet.out is not None and packet.what in seen:
             seen[packet.what][packet.source] += 1
-    sites = set(life.sites) | {host.split("/")[0] for host in life.hosts}
     return WireRecord(
         dict(seen["rst"]),
         dict(seen["fin"]),
         again["syn-again"],
         again["again"],
-        *(sum(by_site[site] for site in sites) for by_site in seen.values()),
+        *(sum(by_site[site] for site in life.senders) for by_site in seen.values()),
     )
 
 

@@ -223,7 +223,7 @@ def _wire(measured: Measurements, console: Console) -> None:
         console.print()
         line = (
             f"On the wire, {life.name}: {wire.target_resets} RST, {wire.target_fins} FIN"
-            f" from {listed(life.target)}; {plural(silent, 'open connection')} fell silent;"
+            f" from {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
             f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
         )
         _words(console, line, width)

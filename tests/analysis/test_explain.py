@@ -112,3 +112,12 @@ def test_what_is_inconclusive_is_not_explained():
     """It says why nothing can be said."""
     text = why(Story().fault(10).requests(0, 10).dead(10, 11))
     assert "Of new-york's http, new connections nothing can be said" in text
+
+
+def test_datagrams_lost_with_one_server_are_explained_by_conntrack():
+    """L7 hid the death; the flows that were pinned to the dead server had nobody to hide it."""
+    story = Story().fault(10, "us-east/www-1", "crash", hosts=("us-east/www-1",))
+    story.requests(0, 10, kind="udp").dead(10, 20, kind="udp").requests(20, 40, kind="udp")
+    text = why(story)
+    assert "pinned to the dead server" in text
+    assert "RST" not in text  # what the wire saw of the site is not that host's
