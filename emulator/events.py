@@ -50,7 +50,15 @@ class Run(Event):
     bounds: dict[str, list[dict[str, Any]]]  # "power us-east" -> city, client, total_s, ...
     timeouts: dict[str, dict[str, float]]  # city -> lookup_s, connect_s, response_s
     objectives: list[dict[str, Any]]
-    rates: dict[str, float]  # planned requests/s by client kind, in every city
+    rates: dict[str, float]  # planned requests/s by client kind, the most of any city
+    loads: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    # city -> client kind -> rate, connections, cache_s (None: for ever); {}: rates in every city
+    steady_state: dict[str, Any] = field(default_factory=dict)  # over_s, hold: objectives
+    expect: dict[str, Any] = field(default_factory=dict)  # kind, within_s
+    predicted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # "power us-east" -> city, client, seconds: recovery at evenly spread phases, in order
+    phase: dict[str, float] = field(default_factory=dict)
+    # of the first fault: "ns1": s after its last check began, "ttl": s after the resolvers asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,11 +263,23 @@ class Note(Event):
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait(Event):
+    """A `wait_until` step ended; `t` is then."""
+
+    kind: ClassVar[str] = "wait"
+    text: str  # the condition, as written
+    began: int
+    within_s: float
+    met: bool
+    detail: str = ""  # what was missing
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation,
-        Proxy, Daemon, Answer, Packet, Lost, Wire, Note,
+        Proxy, Daemon, Answer, Packet, Lost, Wire, Note, Wait,
     )
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from emulator.analysis.measurements import Measurements, Row
 from emulator.analysis.words import client_name
 from emulator.errors import Exit
-from emulator.scenario.model import Objective
+from emulator.scenario.model import Objective, Period
 
 Outcome = Literal["passed", "failed", "inconclusive"]
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -45,7 +45,9 @@ class _Figure:
 
 def objectives_of(entries: Sequence[dict[str, Any]]) -> tuple[Objective, ...]:
     """The objectives in a run's header."""
-    return tuple(Objective(**entry) for entry in entries)
+    return tuple(
+        Objective(**{**entry, "period": Period(**entry.get("period", {}))}) for entry in entries
+    )
 
 
 def verdicts(measured: Measurements, objectives: Sequence[Objective]) -> tuple[Verdict, ...]:

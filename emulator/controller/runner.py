@@ -54,7 +54,7 @@ def run_scenario(scenario: Scenario, lab: Lab, directory: Path, seed: int, say: 
     _prepare_directory(directory, scenario, lab)
     _clean_slate(lab, seed)
     header = make_header(
-        lab, seed, scenario.name, f"netemu run {scenario.name}", dict(scenario.traffic.rates),
+        lab, seed, scenario.name, f"netemu run {scenario.name}", _rates(scenario),
         scenario.objectives,
     )  # fmt: skip
     history = History()
@@ -76,6 +76,10 @@ def run_scenario(scenario: Scenario, lab: Lab, directory: Path, seed: int, say: 
         wait_until_idle(lab)
     recorder.check()
     return Recorded(directory, history)
+
+
+def _rates(scenario: Scenario) -> dict[str, float]:
+    return {load.kind: load.rate for load in scenario.traffic.loads}
 
 
 def _leave_behind_nothing(lab: Lab) -> None:
@@ -114,7 +118,7 @@ def _clean_slate(lab: Lab, seed: int) -> None:
 
 
 def _play(scenario: Scenario, lab: Lab, history: History, recorder: Recorder) -> None:
-    start_traffic(lab, scenario.traffic.rates)
+    start_traffic(lab, _rates(scenario))
     began = lab.wan.now_ns()
     lab.wan.mark(Note(t=began, text="traffic").to_json())
     zero = lab.clock.now_ns()
@@ -122,7 +126,7 @@ def _play(scenario: Scenario, lab: Lab, history: History, recorder: Recorder) ->
     for step in scenario.steps:
         _wait_until(zero + round(step.at_s * NS_PER_S), recorder, lab.clock)
         if not broken and isinstance(step, Kill):
-            _check_steady(history, lab, scenario.traffic.rates)
+            _check_steady(history, lab, _rates(scenario))
             broken = True
         _take(step, lab)
     _wait_until(zero + round(scenario.end_s * NS_PER_S), recorder, lab.clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,18 +11,25 @@ FAULT_KINDS = ("power", "crash", "freeze", "drain", "partition", "brownout")
 FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "brownout"]
 Comparison = Literal["<=", "<", ">=", ">", "=="]
 
+# What a client does with a DNS answer: asks anew for every connection, keeps it for the answer's
+# TTL, for a time of its own, or for ever.
+NO_CACHE, TTL_CACHE, CACHE_FOR_EVER = 0.0, -1.0, math.inf
+
 
 @dataclass(frozen=True, slots=True)
 class Kill:
     """Break a target. For a partition `target` is one side and `peers` the other (all: everyone
     else). `settings` are the fault's own numbers: delay_s, loss, rate_bps of a brown-out,
-    direction of a partition (1: out of the target only, -1: into it only; both if not said)."""
+    direction of a partition (1: out of the target only, -1: into it only; both if not said).
+    With `for_s` this fault, and nothing else on the target, is healed again after so long."""
 
     at_s: float
     target: tuple[str, ...]
     how: FaultKind = "power"
     peers: tuple[str, ...] = ()
     settings: Mapping[str, float] = field(default_factory=dict)
+    for_s: float | None = None
+    is_after: bool = False  # at_s: after the end of the step above, not after the start
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,40 +38,139 @@ class Heal:
 
     at_s: float
     target: tuple[str, ...]
+    is_after: bool = False
 
 
-Step = Kill | Heal
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a step can wait for.
+
+    ready: name servers, balancers and resolvers say what they said when the lab was ready
+    recovered: every client has recovered from every fault so far, or proved unaffected
+    steady: the steady state holds
+    up, down: every name server that lives says so of the region `subject`
+    served: every kind of the city `subject` is answered by the region `region`
+    """
+
+    text: str  # as written: "recovered", "us-east down", "paris served by eu-west"
+    kind: Literal["ready", "recovered", "steady", "up", "down", "served"]
+    subject: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Go on when the condition is met. One that is not met within `within_s` ends the steps and
+    is a missed objective."""
+
+    at_s: float
+    condition: Condition
+    within_s: float
+    is_after: bool = True
+
+
+Step = Kill | Heal | WaitUntil
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Requests of one kind in some cities."""
+
+    kind: str  # of CLIENT_KINDS
+    rate: float  # requests/s in each of the cities
+    cities: tuple[str, ...] = ()  # (): every city
+    connections: int | None = None  # keepalive: kept open at least; stream: open; None: as needed
+    cache_s: float = NO_CACHE  # how long a DNS answer is used: seconds, or one of the three above
 
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """Requests a second in every city, by client kind."""
+    """What the clients do. A later load replaces an earlier one of the same city and kind."""
 
-    rates: Mapping[str, float]  # keys: CLIENT_KINDS
+    loads: tuple[Load, ...]
+
+    def of(self, city: str) -> dict[str, Load]:
+        """The loads of one city by kind; kinds without a rate are left out."""
+        chosen = {x.kind: x for x in self.loads if not x.cities or city in x.cities}
+        return {kind: load for kind, load in chosen.items() if load.rate > 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A part of a run, as an objective says it: `during us-east-down`, `outside faults`.
+
+    run: all of it; before: until the first fault; faults: while any is active; outside: while
+    none is; down: while one is active on `target`; after: from the last heal on.
+    """
+
+    kind: Literal["run", "before", "faults", "outside", "down", "after"] = "run"
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """A bound on a measured figure: `recovery_s.p100 <= 15 s from paris over http`."""
+    """A bound on a figure: `recovery_s.p100 <= 15 s from paris over http`."""
 
     text: str
-    figure: str  # recovery_s, outage_s, reversion_s, requests_lost, resets, availability
-    statistic: str  # p100, p99, p50, or "" for plain figures
+    figure: str  # see scenario/objectives.py
+    statistic: str  # "p100", "p99.9", "p0"; "" for plain figures
     comparison: Comparison
-    bound: float  # in the figure's unit; availability in 0..1
+    bound: float  # in the figure's unit; shares in 0..1; 0 where `bound_predicted` is given
     city: str | None = None
     client: str | None = None
+    region: str | None = None  # of region_share(REGION)
+    period: Period = Period()
+    is_predicted: bool = False  # of the prediction, not of what was measured
+    bound_predicted: str = ""  # the bound is this statistic of the prediction: "p100"
+
+
+@dataclass(frozen=True, slots=True)
+class SteadyState:
+    """What is normal. `hold` speaks of a window of `over_s`; () means: no request fails."""
+
+    over_s: float = 2.0
+    hold: tuple[Objective, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """The classic promises about the steady state. recovery: after each fault it holds again
+    within `within_s`, and stays so until the next fault. isolation: it holds throughout."""
+
+    kind: Literal["recovery", "isolation"]
+    within_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A whole scenario file."""
+    """A whole scenario file. Targets are names of sites and hosts: groups and tags are resolved
+    by `scenario.targets.resolve_targets`, which knows the lab."""
 
     name: str
     topology_file: str  # absolute or relative to the working directory, already resolved
     traffic: Traffic
-    steps: tuple[Step, ...]
+    steps: tuple[Step, ...]  # in the order in which they are written
     end_s: float
+    end_is_after: bool = False  # end_s counts from the end of the last step
     objectives: tuple[Objective, ...] = ()
+    steady_state: SteadyState = SteadyState()
+    expect: Expectation | None = None
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    runs: int = 1
     seed: int | None = None
     source: str = ""
+
+    @property
+    def first_fault_s(self) -> float | None:
+        """When the first fault is injected, if that is known beforehand."""
+        first = next((step for step in self.steps if isinstance(step, Kill)), None)
+        return None if first is None or first.is_after else first.at_s
+
+    @property
+    def longest_s(self) -> float:
+        """How long a run can take at most."""
+        at = 0.0
+        for step in self.steps:
+            at = at + step.at_s if step.is_after else max(at, step.at_s)
+            at += step.within_s if isinstance(step, WaitUntil) else 0.0
+        return at + self.end_s if self.end_is_after else max(at, self.end_s)

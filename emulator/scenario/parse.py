@@ -12,6 +12,7 @@ from emulator.scenario.model import (
     FaultKind,
     Heal,
     Kill,
+    Load,
     Objective,
     Scenario,
     Step,
@@ -91,11 +92,11 @@ def _read_traffic(entry: Entry) -> Traffic:
         return _split(fields.value("rate", read, 0.0))
     if not fields.members and entry.is_mapping():
         entry.problem("names no traffic", "nothing could be measured; write {rate: 200/s}")
-    return Traffic({kind: fields.value(kind, read, 0.0) for kind in CLIENTS})
+    return Traffic(tuple(Load(kind, fields.value(kind, read, 0.0)) for kind in CLIENTS))
 
 
 def _split(total: float) -> Traffic:
-    return Traffic({kind: total * part for kind, part in SHARES.items()})
+    return Traffic(tuple(Load(kind, total * part) for kind, part in SHARES.items()))
 
 
 def _read_objectives(entry: Entry) -> tuple[Objective, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from emulator.errors import Problem, suggest
-from emulator.scenario.model import Kill, Scenario
+from emulator.scenario.model import Kill, Scenario, WaitUntil
 from emulator.yamlfile import Document
 
 
@@ -15,6 +15,8 @@ def check_targets(scenario: Scenario, known: Collection[str]) -> list[Problem]:
     problems = []
     lines = _lines(scenario.source, "steps", len(scenario.steps))
     for i, step in enumerate(scenario.steps):
+        if isinstance(step, WaitUntil):
+            continue
         names = step.target + (step.peers if isinstance(step, Kill) else ())
         problems += [
             Problem(lines[i], f"steps[{i}]", f"{name!r} is not in the lab", _advice(name, known))

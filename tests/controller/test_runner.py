@@ -15,7 +15,7 @@ from emulator.controller.lab import Lab
 from emulator.controller.runner import Recorded, default_directory, run_scenario
 from emulator.errors import EngineError, Inconclusive, NetemuError, UsageError
 from emulator.events import encode
-from emulator.scenario.model import Heal, Kill, Scenario, Traffic
+from emulator.scenario.model import Heal, Kill, Load, Scenario, Traffic
 from tests.controller.world import World
 
 SEED = 7
@@ -23,7 +23,7 @@ RATES = {"http": 5.0, "keepalive": 5.0, "stream": 5.0, "udp": 5.0}
 LOSS = Scenario(
     name="loss",
     topology_file="two-region.yaml",
-    traffic=Traffic(RATES),
+    traffic=Traffic(tuple(Load(kind, rate) for kind, rate in RATES.items())),
     steps=(
         Kill(5.0, ("us-east",)),
         Kill(6.0, ("eu-west",), "brownout", settings={"delay_s": 0.05}),
