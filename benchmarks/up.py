@@ -73,14 +73,14 @@ def _namespaces(engine: DockerEngine, lab: str) -> set[int]:
 def _left(engine: DockerEngine, lab: str, namespaces: set[int]) -> int:
     """How much of the lab is still there when the kernel has had a moment to free it."""
     until = time.monotonic() + 2.0
-    while count := len(engine.containers(lab)) + len(namespaces & _held()):
+    while count := len(engine.containers(lab)) + len(namespaces & network_namespaces()):
         if time.monotonic() > until:
             return count
         time.sleep(0.05)
     return 0
 
 
-def _held() -> set[int]:
+def network_namespaces() -> set[int]:
     """Every network namespace that a process lives in or a mount holds."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
     held = {int(inode) for inode in re.findall(r" net:\[(\d+)\] ", mounts)}
