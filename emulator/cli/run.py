@@ -33,7 +33,7 @@ from emulator.wan.remote import RemoteWan
 @click.option("--lab", "name", metavar="LAB", help="Use a running lab and leave it running.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the report here.")
 @click.option("--seed", type=int, help="Repeat a run's random phase; printed by every run.")
-@click.option("--runs", "root", type=click.Path(path_type=Path), default=Path("runs"),
+@click.option("--directory", "root", type=click.Path(path_type=Path), default=Path("runs"),
               help="Where run directories are made.", show_default=True)  # fmt: skip
 def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, root: Path) -> int:
     """Run SCENARIO: traffic, faults, heal; then say what happened and why it took that long.

@@ -144,7 +144,7 @@ def test_a_run_that_is_stopped_keeps_its_history_and_no_lab(
     engine, image, scenario, tmp_path, number, code
 ):
     """What was recorded until then is a report's worth; its directory is named."""
-    running = Running("run", scenario, "--runs", tmp_path / "runs")
+    running = Running("run", scenario, "--directory", tmp_path / "runs")
     running.until("crash here/www-1")
     running.send(number)
     said = running.end()
@@ -172,7 +172,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_run_onto_a_full_disk_is_refused(engine, image, scenario, small_disk):
     """Said before any traffic, with the place; exit 4, no lab left."""
     before = labs(engine)
-    said = Running("run", scenario, "--runs", small_disk).end()
+    said = Running("run", scenario, "--directory", small_disk).end()
     assert said.code == Exit.ENVIRONMENT
     assert str(small_disk) in said.out and "MB" in said.out
     assert labs(engine) <= before

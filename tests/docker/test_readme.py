@@ -51,7 +51,7 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
                     str(scenario),
                     "--json",
                     str(tmp_path / words[-1]),
-                    "--runs",
+                    "--directory",
                     str(tmp_path),
                 ]
             elif name == "report":
