@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import KIND_NAMES, listed, plural
+from emulator.analysis.words import KIND_NAMES, listed, plural, wait_line
 from emulator.clock import NS_PER_S
+from emulator.events import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,14 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
         if life.healed is not None:
             found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
             found += _back(fault, life.healed)
+    found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
     return tuple(sorted(found, key=lambda moment: moment.t))
 
 
 def _start(measured: Measurements, history: History) -> Moment:
     cities = {client.city for client in history.requests}
     kinds = {client.kind for client in history.requests}
-    rates = history.run.rates if history.run else {}
-    rate = f", {sum(rates.values()):g} requests/s a city" if rates else ""
+    rate = _rate(history.run) if history.run else ""
     begun = (
         f"traffic from {len(cities)} {'city' if len(cities) == 1 else 'cities'},"
         f" {plural(len(kinds), 'kind')}{rate}"
@@ -51,6 +52,14 @@ def _start(measured: Measurements, history: History) -> Moment:
         unsteady = f"NOT steady before the fault: {worst:.1%} answered in the worst row"
         begun += f"; {holds if worst == 1 else unsteady}"
     return Moment(history.origin_ns, begun)
+
+
+def _rate(run: Run) -> str:
+    """Of a city; from least to most where cities differ."""
+    totals = {sum(load["rate"] for load in kinds.values()) for kinds in run.loads.values()}
+    totals = totals or {sum(run.rates.values())}
+    spread = " to ".join(f"{total:g}" for total in sorted({min(totals), max(totals)}))
+    return f", {spread} requests/s a city" if max(totals) else ""
 
 
 def _noticed(fault: FaultMeasured, history: History, until: int) -> list[Moment]:

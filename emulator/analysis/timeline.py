@@ -26,6 +26,7 @@ from emulator.events import (
     Request,
     Run,
     Schedule,
+    Wait,
     Wire,
     parse_event,
 )
@@ -95,6 +96,7 @@ class History:
         self.wire: list[Wire] = []
         self.lost: list[Lost] = []
         self.notes: list[Note] = []
+        self.waits: list[Wait] = []
         self.first_ns: int | None = None
         self.last_ns = 0
         self._regions: dict[str, str] = {}
@@ -232,4 +234,5 @@ _STORE: dict[type[Event], Any] = {
     Wire: _listed("wire"),
     Lost: _listed("lost"),
     Note: _listed("notes"),
+    Wait: _listed("waits"),
 }

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from emulator.analysis.measurements import Loss
 from emulator.analysis.timeline import Client
+from emulator.clock import NS_PER_S
+from emulator.events import Wait
 
 KIND_NAMES = {
     "http": "http, new connections",
@@ -51,6 +53,15 @@ def loss_name(loss: Loss) -> str:
     if loss.closed_by == "peer-rst" and loss.detail in ("", "ECONNRESET", "EPIPE"):
         return "reset (RST)" + (by or " by the peer")
     return _ERRORS.get(loss.detail, loss.detail or "failed") + by
+
+
+def wait_line(wait: Wait) -> str:
+    """`waited 6.2 s for: recovered`."""
+    took = (wait.t - wait.began) / NS_PER_S
+    if wait.met:
+        return f"waited {took:.1f} s for: {wait.text}"
+    missing = f": {wait.detail}" if wait.detail else ""
+    return f"waited {took:.1f} s in vain for: {wait.text}{missing}"
 
 
 def plural(count: int, thing: str) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
+from emulator.analysis.words import wait_line
+from emulator.events import Wait
 from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
@@ -109,6 +111,9 @@ class Narrator:
             what = f"{event['outcome']} {event['detail']}"
             self._say(known, f"{_name(key)}: first failure, {what}")
         self._failed[key] = max(event["t"], self._failed.get(key, 0))
+
+    def _tell_wait(self, event: dict[str, Any]) -> None:
+        self._say(event["t"], wait_line(Wait.from_json(event)))
 
     def _tell_lost(self, event: dict[str, Any]) -> None:
         self._say(event["t"], f"{event['count']} events were lost at {event['where']}")
