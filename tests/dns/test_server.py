@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import dns.query
 import dns.rcode
 import pytest
 
-from emulator.clock import NS_PER_MS
+from emulator.clock import NS_PER_MS, NS_PER_S
 from emulator.events import Check, Event, Generation, Health
 from tests.dns.endpoint import Endpoint, endpoint
 from tests.dns.examples import EU_WEST, US_EAST, config_json, service_json
@@ -263,6 +264,42 @@ def test_two_addresses_answer_each_with_its_own(
             query = dns.message.make_query("www.shop.test", "A")
             dns.query.udp(query, address, DEADLINE_S, PORT)  # checks the answer's source
             dns.query.tcp(query, address, DEADLINE_S, PORT)
+
+
+def checks_of(server: Server, region: str, count: int) -> list[Check]:
+    """The next checks of a region."""
+
+    def is_wanted(event: Event) -> bool:
+        return isinstance(event, Check) and event.region == region
+
+    found = [server.wait_for(is_wanted) for _ in range(count)]
+    return [event for event in found if isinstance(event, Check)]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.9])
+def test_the_phase_of_the_checks_can_be_placed(server: Server, share: float) -> None:
+    """From then on a check of that region begins at the instant that was named, give or take whole
+    intervals; none comes in a burst and none is missed."""
+    (last,) = checks_of(server, "eu-west", 1)
+    wanted = last.t + round((1000 + share) * INTERVAL_S * NS_PER_S)
+    server.send(json.dumps({"op": "phase", "t": wanted, "region": "eu-west"}))
+    later = checks_of(server, "eu-west", 4)
+    gaps_s = [(b.t - a.t) / NS_PER_S for a, b in pairwise([last, *later])]
+    slack_s = SCHEDULE_TOLERANCE_MS / 1000
+    assert all(0.5 * INTERVAL_S - slack_s < gap < 1.5 * INTERVAL_S + slack_s for gap in gaps_s)
+    after_s = (later[-1].t - wanted) / NS_PER_S % INTERVAL_S
+    assert after_s < slack_s or after_s > INTERVAL_S - 0.002
+
+
+@pytest.mark.parametrize("line", ['{"op": "dance"}', '{"op": "phase"}', "3", "nonsense",
+                                  '{"op": "phase", "t": 1, "region": "atlantis"}'])  # fmt: skip
+def test_nonsense_on_standard_input_ends_nothing(server: Server, line: str) -> None:
+    """It is logged, and the checks go on."""
+    server.send(line)
+    assert checks_of(server, "us-east", 2)[-1].ok
+    server.process.kill()
+    assert server.process.stderr is not None
+    assert b"is no command" in server.process.stderr.read()
 
 
 def start_and_end(config: Path) -> tuple[int, str]:

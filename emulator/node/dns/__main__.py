@@ -1,7 +1,11 @@
 """`python -m emulator.node.dns CONFIG`: the name server of one dns site.
 
 Events go to the file descriptor named in NETEMU_EVENTS, or to standard output; commands come as
-JSON lines on standard input ({"op": "state"}: say every live generation again).
+JSON lines on standard input:
+
+    {"op": "state"}     say every live generation again
+    {"op": "phase", "t": NS, "region": NAME}    the checks of NAME begin at NS + n * interval from
+                        now on; those of the other regions keep their distance to them
 """
 
 from __future__ import annotations

@@ -10,10 +10,10 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from emulator.clock import Clock
+from emulator.clock import NS_PER_S, Clock
 from emulator.errors import NotReady
 from emulator.events import Event, Lost, encode
-from emulator.node.dns.checker import check_for_ever, first_offset
+from emulator.node.dns.checker import Anchor, check_for_ever, first_offset
 from emulator.node.dns.config import Config, Service
 from emulator.node.dns.message import Authority, Transport, respond
 from emulator.node.dns.policy import LatencyPolicy
@@ -151,40 +151,67 @@ def follow_commands(descriptor: int, obey: Callable[[str], None]) -> None:
         log.info("standard input takes no commands")  # closed, /dev/null or a file
 
 
-async def check_all(services: Sequence[Service], clock: Clock, live: LiveRouting) -> None:
-    """Run every region's schedule for ever."""
-    start = asyncio.get_running_loop().time()
-    pairs = [(service, region) for service in services for region in service.regions]
-    async with asyncio.TaskGroup() as group:
-        for index, (service, region) in enumerate(pairs):
+class Checks:
+    """Every region's schedule. Make it in the loop that runs it."""
 
-            def take(checked: Checked, service: Service = service, region: str = region) -> None:
-                live.take(service, region, checked)
+    def __init__(self, services: Sequence[Service], clock: Clock, live: LiveRouting) -> None:
+        pairs = [(service, region) for service in services for region in service.regions]
+        self._clock = clock
+        self._live = live
+        self._anchor = Anchor(asyncio.get_running_loop().time())
+        self._offsets = [
+            (service, region, first_offset(index, len(pairs), service.interval_s))
+            for index, (service, region) in enumerate(pairs)
+        ]
 
-            endpoint = service.regions[region].health
-            first = start + first_offset(index, len(pairs), service.interval_s)
-            group.create_task(check_for_ever(service, endpoint, first, clock, take))
+    async def run(self) -> None:
+        """Check for ever."""
+        async with asyncio.TaskGroup() as group:
+            for service, region, offset in self._offsets:
+
+                def take(
+                    checked: Checked, service: Service = service, region: str = region
+                ) -> None:
+                    self._live.take(service, region, checked)
+
+                endpoint = service.regions[region].health
+                schedule = (self._anchor, offset)
+                group.create_task(check_for_ever(service, endpoint, schedule, self._clock, take))
+
+    def place(self, t: int, region: str) -> None:
+        """Move all schedules so that one of the checks of `region`, for the first service that it
+        has, begins at `t` (ns of the clock), be that past or to come. KeyError: no such region."""
+        offset = next((o for _, name, o in self._offsets if name == region), None)
+        if offset is None:
+            raise KeyError(region)
+        ahead_s = (t - self._clock.now_ns()) / NS_PER_S
+        self._anchor.move(asyncio.get_running_loop().time() + ahead_s - offset)
 
 
 async def run(config: Config, zone: Zone, clock: Clock, emit: Emit, commands: int) -> None:
     """Serve the zone until cancelled. NotReady if an address cannot be listened on."""
     policy = LatencyPolicy.of(config.sites, config.default_order)
     live = LiveRouting(config.server, config.services, clock, emit)
+    checks = Checks(config.services, clock, live)
 
     def answer(data: bytes, source: str, transport: Transport) -> bytes | None:
         return respond(data, source, transport, Authority(zone, policy, live.routing))
 
-    def obey(line: str) -> None:
-        try:
-            operation = json.loads(line)["op"]
-        except (ValueError, KeyError, TypeError):
-            operation = line
-        if operation == "state":
-            live.emit_live()
-        else:
-            log.warning("unknown command %r; there is {'op': 'state'}", operation)
-
     await listen(bind(config.listen, config.port), answer, config.tcp_idle_s)
-    follow_commands(commands, obey)
+    follow_commands(commands, lambda line: obey(line, live, checks))
     log.info("%s serves %s on %s", config.server, config.zone, ", ".join(config.listen))
-    await check_all(config.services, clock, live)
+    await checks.run()
+
+
+def obey(line: str, live: LiveRouting, checks: Checks) -> None:
+    """Do what a command line says; nonsense is logged."""
+    try:
+        command = json.loads(line)
+        if command["op"] == "state":
+            live.emit_live()
+        elif command["op"] == "phase":
+            checks.place(int(command["t"]), command["region"])
+        else:
+            raise ValueError(command["op"])
+    except (ValueError, KeyError, TypeError) as error:
+        log.warning("%r is no command (%r); there are state and phase", line, error)
