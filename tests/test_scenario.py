@@ -6,8 +6,9 @@ import pytest
 
 from emulator.scenario.model import Objective, Traffic
 from emulator.scenario.objectives import CLIENTS, parse_objective
-from emulator.scenario.parse import SHARES, parse_scenario
+from emulator.scenario.parse import parse_scenario
 from emulator.scenario.targets import check_targets
+from emulator.scenario.traffic import SHARES
 from emulator.topology.model import CLIENT_KINDS
 
 HEAD = "netemu: 1\nname: x\ntopology: sub/lab.yaml\nend: 60s\n"

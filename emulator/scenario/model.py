@@ -82,6 +82,11 @@ class Load:
     connections: int | None = None  # keepalive: kept open at least; stream: open; None: as needed
     cache_s: float = NO_CACHE  # how long a DNS answer is used: seconds, or one of the three above
 
+    def to_json(self) -> dict[str, float | None]:
+        """As clients and histories hold it; `cache_s` None: for ever, which JSON cannot say."""
+        cache_s = None if math.isinf(self.cache_s) else self.cache_s
+        return {"rate": self.rate, "connections": self.connections, "cache_s": cache_s}
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:

@@ -1,84 +1,176 @@
 """Objectives: the bounds that a run must keep, each a line of text.
 
-    recovery_s.p100 <= 15 s
-    recovery_s.p99 <= 12 s from paris over http
+    recovery_s.p100 <= 15 s from paris over http
     requests_lost == 0 over keepalive
     availability >= 99.9 %
+    region_share(eu-west) >= 99 % during us-east-down
+    p99_ms <= 250 outside faults
+    predicted recovery_s.p90 <= 10 s from new-york
+    recovery_s.p90 <= predicted.p100
 
 A time has a unit and a statistic over all the clients it speaks of (the worst, `p100`, if none is
-said); availability is in percent; counts are plain.
+said); shares are in percent; latencies in ms, or with a unit; counts are plain.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from emulator.errors import suggest
-from emulator.scalars import choice, duration, label, share, whole
-from emulator.scenario.model import Comparison, Objective
+from emulator.scalars import choice, decimal, duration, label, share, whole
+from emulator.scenario.model import Comparison, Objective, Period
 
 CLIENTS = ("http", "keepalive", "stream", "udp")
-TIMES = ("recovery_s", "outage_s", "reversion_s")
-COUNTS = ("requests_lost", "resets")
-FIGURES = (*TIMES, *COUNTS, "availability")
-STATISTICS = ("p100", "p99", "p50")
-_BOUND = re.compile(r"(\w+)(?:\.(\w+))?\s*(<=|>=|==|<|>)\s*(\S.*)")
-_SCOPE = re.compile(r"\s(from|over)\s+(\S+)")
+PARTS = ("detection_s", "publish_s", "cache_s", "client_s", "connect_s", "resume_s")
+TIMES = ("recovery_s", "outage_s", "reversion_s", *PARTS)
+COUNTS = ("requests_lost", "resets", "relapses")
+SHARES = ("availability", "region_share")
+FIGURES = (*TIMES, *COUNTS, *SHARES)
+# What one fault did: `during NAME-down` chooses the fault, no other period says anything of them.
+FAULT_FIGURES = (*TIMES, "relapses")
+LATENCY = "latency_ms"  # as the model calls p99_ms and its like
+EXAMPLE = "recovery_s.p100 <= 15 s from paris over http"
+
+_SIDES = re.compile(r"(.*?)\s*(<=|>=|==|<|>)\s*(\S.*)")
+_FIGURE = re.compile(r"(predicted )?(\w[\w.]*?)(?:\s?\(\s?(\S*)\s?\))?(?:\.(\w[\w.]*))?")
+_SCOPE = re.compile(r"\s(from|over|during|outside|before|after)\s+(\S+)")
+_DOWN = re.compile(r"([a-z0-9-]+(?:/[a-z0-9-]+)?)-down")
+_LATENCY = re.compile(r"(p[\d.]+|min|median|max)_ms")
+_STATISTIC = re.compile(r"p(\d{1,3}(?:\.\d{1,3})?)")
+_STATISTICS = {"min": "p0", "median": "p50", "max": "p100"}
+_PERIODS = {
+    ("during", "faults"): Period("faults"),
+    ("outside", "faults"): Period("outside"),
+    ("before", "faults"): Period("before"),
+    ("after", "heal"): Period("after"),
+}
 
 
 def parse_objective(text: str) -> Objective:
-    """The objective that `text` states; times in seconds, availability 0 to 1. ValueError, with
-    what to write instead, if it states none."""
+    """The objective that `text` states; times in seconds, latencies in ms, shares 0 to 1.
+    ValueError, with what to write instead, if it states none."""
     said = " ".join(text.split())
-    match = _BOUND.fullmatch(_SCOPE.sub("", said))
-    if match is None:
-        advice = "write for example recovery_s.p100 <= 15 s from paris over http"
-        raise ValueError(f"{text!r} is no objective; {advice}")
-    name, statistic, comparison, bound = match.groups()
-    figure = _figure(name)
-    city, client = _scope(said)
+    sides = _SIDES.fullmatch(_SCOPE.sub("", said))
+    left = _FIGURE.fullmatch(sides[1]) if sides else None
+    if sides is None or left is None:
+        raise ValueError(f"{text!r} is no objective; write for example {EXAMPLE}")
+    figure, statistic = _figure(left[2], left[4])
+    is_predicted = left[1] is not None
+    bound, bound_predicted = _bound(figure, sides[3])
+    if (is_predicted or bound_predicted) and figure != "recovery_s":
+        raise ValueError(f"{figure} is not predicted; only recovery_s is")
+    if is_predicted and bound_predicted:
+        raise ValueError("compares the prediction with itself; leave one 'predicted' out")
+    scope = _scope(said)
+    _check_period(figure, scope.period)
     return Objective(
         text=said,
         figure=figure,
-        statistic=_statistic(figure, statistic),
-        comparison=cast(Comparison, comparison),
-        bound=float(_bound(figure)(bound)),
-        city=city,
-        client=client,
+        statistic=statistic,
+        comparison=cast(Comparison, sides[2]),
+        bound=bound,
+        city=scope.city,
+        client=scope.client,
+        region=_region(figure, left[3]),
+        period=scope.period,
+        is_predicted=is_predicted,
+        bound_predicted=bound_predicted,
     )
 
 
-def _figure(text: str) -> str:
-    if text not in FIGURES:
-        advice = suggest(text, FIGURES) or f"figures are {', '.join(FIGURES)}"
-        raise ValueError(f"{text!r} is not measured; {advice}")
-    return text
+def _figure(name: str, statistic: str | None) -> tuple[str, str]:
+    """The figure and its statistic, whose name in a latency comes first: `p99.9_ms`."""
+    whole_name = f"{name}.{statistic}" if statistic else name
+    if latency := _LATENCY.fullmatch(whole_name):
+        return LATENCY, _statistic(latency[1])
+    if name not in FIGURES:
+        known = (*FIGURES, "p99_ms", "p50_ms")
+        advice = suggest(name, known) or f"figures are {', '.join(FIGURES)} and p99_ms"
+        raise ValueError(f"{name!r} is not measured; {advice}")
+    if name in TIMES:
+        return name, _statistic(statistic or "p100")
+    if statistic:
+        raise ValueError(f"{name} is one number, it has no {statistic!r}; write {name}")
+    return name, ""
 
 
-def _statistic(figure: str, text: str | None) -> str:
+def _statistic(text: str) -> str:
+    """`p99.9`, `p0`; min, median and max by their shares."""
+    text = _STATISTICS.get(text, text)
+    match = _STATISTIC.fullmatch(text)
+    if match is None or float(match[1]) > 100:
+        raise ValueError(f"{text!r} is no statistic; write p0 to p100, min, median or max")
+    return f"p{float(match[1]):g}"
+
+
+def _bound(figure: str, text: str) -> tuple[float, str]:
+    """The bound in the figure's unit, or the statistic of the prediction that is the bound."""
+    word, dot, statistic = text.partition(".")
+    if word == "predicted":
+        return 0.0, _statistic(statistic if dot else "p100")
     if figure in TIMES:
-        return choice(*STATISTICS)(text or "p100")
-    if text:
-        raise ValueError(f"{figure} is one number, it has no {text!r}; write {figure}")
-    return ""
+        return duration("0s", "24h")(text), ""
+    if figure == LATENCY:
+        return _milliseconds(text), ""
+    return (share(text) if figure in SHARES else float(whole(0, 10**9)(text))), ""
 
 
-def _bound(figure: str) -> Callable[[str], float]:
-    if figure in TIMES:
-        return duration("0s", "24h")
-    return share if figure == "availability" else whole(0, 10**9)
+def _milliseconds(text: str) -> float:
+    if text[-1].isalpha():
+        return round(duration("0s", "24h")(text) * 1e3, 9)  # 250 ms, not the float beside it
+    return decimal(0, 86_400_000)(text)
 
 
-def _scope(text: str) -> tuple[str | None, str | None]:
+def _region(figure: str, text: str | None) -> str | None:
+    if figure == "region_share":
+        if not text:
+            raise ValueError("region_share of which region?; write region_share(eu-west) >= 99 %")
+        return label(text)
+    if text is not None:
+        raise ValueError(f"{figure} has nothing in brackets; write {figure}")
+    return None
+
+
+@dataclass(slots=True)
+class _Scope:
     city: str | None = None
     client: str | None = None
+    period: Period = field(default_factory=Period)
+
+
+def _scope(text: str) -> _Scope:
+    """What stands behind from, over and the words of a period."""
+    scope = _Scope()
+    seen: set[str] = set()
     for word, name in _SCOPE.findall(text):
-        if (city if word == "from" else client) is not None:
-            raise ValueError(f"{word!r} stands twice; write an objective for each")
+        part = word if word in {"from", "over"} else "a period"
+        if part in seen:
+            what = f"{word!r} stands twice" if part == word else "two periods stand here"
+            raise ValueError(f"{what}; write an objective for each")
+        seen.add(part)
         if word == "from":
-            city = label(name)
+            scope.city = label(name)
+        elif word == "over":
+            scope.client = choice(*CLIENTS)(name)
         else:
-            client = choice(*CLIENTS)(name)
-    return city, client
+            scope.period = _period(word, name)
+    return scope
+
+
+def _period(word: str, name: str) -> Period:
+    if period := _PERIODS.get((word, name)):
+        return period
+    if word == "during" and (down := _DOWN.fullmatch(name)):
+        return Period("down", down[1])
+    written = " ".join((word, name))
+    periods = ("during us-east-down", *(" ".join(words) for words in _PERIODS))
+    advice = suggest(written, periods) or f"periods are {', '.join(periods)}"
+    raise ValueError(f"{written!r} is no period; {advice}")
+
+
+def _check_period(figure: str, period: Period) -> None:
+    if figure in FAULT_FIGURES and period.kind not in {"run", "down"}:
+        what = f"{figure} is of a fault, not of a time"
+        raise ValueError(f"{what}; leave the period out or write during us-east-down")

@@ -1,0 +1,95 @@
+"""Steps in the order of time: a file reads as it happens, and a slip in a time shows instead of
+moving a step elsewhere.
+
+A wait ends when its condition is met, so what follows it has an earliest and a latest moment. A
+time said in seconds must lie behind the latest; one like `+5s` always does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from emulator.scenario.model import Kill, Step, WaitUntil
+from emulator.yamlfile import Entry
+
+_IN_ORDER = "write steps in the order of time"
+
+
+@dataclass(slots=True)
+class Order:
+    """The steps read so far, and when the next one may begin."""
+
+    _steps: list[Step] = field(default_factory=list)
+    _latest_s: float = 0.0  # the step above has happened by then; of a repeated one the first time
+    _waits: bool = False  # `_latest_s` is the end of a wait's patience
+    _repeats_s: float = 0.0  # the last time of what repeats above
+    _follows_repeats: bool = False  # the step above is the one that repeats
+
+    def take(self, entry: Entry, steps: tuple[Step, ...]) -> None:
+        """One written step, and all that it stands for."""
+        if not steps:
+            return
+        first, last = steps[0], steps[-1]
+        if first.is_after:
+            self._check_relative(entry)
+        else:
+            self._check_absolute(entry, first)
+        begins_s = self._moment_s(first)
+        self._waits = isinstance(first, WaitUntil) or (self._waits and first.is_after)
+        self._latest_s = begins_s + (first.within_s if isinstance(first, WaitUntil) else 0.0)
+        self._follows_repeats = len(steps) > 1
+        if self._follows_repeats:
+            self._repeats_s = max(self._repeats_s, last.at_s)
+        self._place(steps)
+
+    def steps(self) -> tuple[Step, ...]:
+        """All of them, each after what happens before it."""
+        return tuple(self._steps)
+
+    def _moment_s(self, step: Step) -> float:
+        above_s = max(self._latest_s, self._repeats_s if self._follows_repeats else 0.0)
+        return above_s + step.at_s if step.is_after else step.at_s
+
+    def _check_relative(self, entry: Entry) -> None:
+        if self._latest_s < self._repeats_s and not self._follows_repeats:
+            what = f"counts from the step above, while another repeats until {self._repeats_s:g} s"
+            entry.problem(what, "write its time without the +")
+
+    def _check_absolute(self, entry: Entry, step: Step) -> None:
+        at_s = step.at_s
+        if at_s < self._latest_s and self._waits:
+            what = f"happens at {at_s:g} s, but the wait above may last until {self._latest_s:g} s"
+            entry.problem(what, f"write {self._latest_s:g}s or later, or a time like +5s")
+        elif at_s < self._latest_s:
+            what = f"happens at {at_s:g} s, before the step above it ({self._latest_s:g} s)"
+            entry.problem(what, _IN_ORDER)
+        if isinstance(step, WaitUntil) and at_s < self._repeats_s:
+            what = f"waits while a step above repeats until {self._repeats_s:g} s"
+            entry.problem(what, "wait after that")
+
+    def _place(self, steps: tuple[Step, ...]) -> None:
+        """Behind all others, but before repetitions that come later."""
+        for step in steps:
+            place = len(self._steps)
+            if not step.is_after:
+                while place and _is_later(self._steps[place - 1], step.at_s):
+                    place -= 1
+            self._steps.insert(place, step)
+
+
+def _is_later(step: Step, at_s: float) -> bool:
+    return not step.is_after and step.at_s > at_s
+
+
+def last_moment_s(steps: Iterable[Step]) -> float:
+    """When the last step is taken or the last fault healed by itself, whichever is later, if every
+    wait lasts as long as it may."""
+    at_s = last_s = 0.0
+    for step in steps:
+        at_s = at_s + step.at_s if step.is_after else max(at_s, step.at_s)
+        if isinstance(step, WaitUntil):
+            at_s += step.within_s
+        if isinstance(step, Kill) and step.for_s is not None:
+            last_s = max(last_s, at_s + step.for_s)
+    return max(at_s, last_s)

@@ -1,0 +1,215 @@
+"""The `steps:` of a scenario file: what is done to the lab, and what is waited for."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import get_args
+
+from emulator.scalars import choice, duration, is_label, label, rate, share
+from emulator.scenario.model import Condition, FaultKind, Heal, Kill, Step, WaitUntil
+from emulator.scenario.order import Order
+from emulator.scenario.times import Moment, read_instant, read_moment
+from emulator.yamlfile import Entry, Fields
+
+VERBS = ("kill", "heal", "partition", "wait_until")
+STEP_KEYS = (
+    "at", *VERBS, "how", "from", "direction", "delay", "loss", "rate", "for", "every", "within",
+)  # fmt: skip
+# Which faults each setting of a step belongs to.
+SETTINGS_OF = {
+    "from": "partition",
+    "direction": "partition",
+    "delay": "brownout",
+    "loss": "brownout",
+    "rate": "brownout",
+}
+SITE_FAULTS = frozenset({"drain", "partition", "brownout"})  # of whole sites, not of hosts
+DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}  # as Kill.settings says it
+REPETITIONS_MAX = 1000
+_HOW: Callable[[str], FaultKind] = choice(*get_args(FaultKind))
+_NEVER = Moment(math.nan)  # neither before nor after; stands in for a time with a problem
+_SPAN = duration("100ms", "24h")  # injecting and healing alone take tens of milliseconds
+_LASTING = ("for", "every")
+_PLAIN = {
+    "ready": Condition("ready", "ready"),
+    "recovered": Condition("recovered", "recovered"),
+    "steady": Condition("steady", "steady"),
+}
+_SERVED = re.compile(r"(\S+) served by (\S+)")
+_STATE = re.compile(r"(\S+) (up|down)")
+_CONDITIONS = "ready, recovered, steady, us-east up, us-east down or paris served by eu-west"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One member of `steps:` and what it stands for: `every` makes many of one."""
+
+    entry: Entry
+    steps: tuple[Step, ...]
+
+
+def read_steps(entry: Entry) -> tuple[Step, ...]:
+    """All steps, in the order of time; what is out of order is a problem."""
+    order = Order()
+    for written in written_steps(entry):
+        order.take(written.entry, written.steps)
+    return order.steps()
+
+
+def written_steps(entry: Entry) -> tuple[Written, ...]:
+    """The steps as they stand in the file."""
+    return tuple(Written(step, _read_step(step)) for step in entry.items())
+
+
+def _read_step(entry: Entry) -> tuple[Step, ...]:
+    fields = entry.fields(STEP_KEYS)
+    verbs = [verb for verb in VERBS if verb in fields]
+    if len(verbs) != 1:
+        if entry.is_mapping():
+            entry.problem("a step does one of kill, heal, partition and wait_until", "split it")
+        _read_at(fields)
+        return ()
+    if verbs == ["wait_until"]:
+        return (_read_wait(fields),)
+    _refuse(fields, ("within",), "only wait_until has patience")
+    if verbs == ["heal"]:
+        others = ("how", *SETTINGS_OF, *_LASTING)
+        _refuse(fields, others, "heal undoes every fault of its target")
+        at = _read_instant(fields, "heal is done at one moment")
+        return (Heal(at.at_s, read_targets(fields.members["heal"]), at.is_after),)
+    how: FaultKind = fields.value("how", _HOW, "power")
+    if verbs == ["partition"]:
+        _refuse(fields, ("how",), "the step says already that it is a partition")
+        how = "partition"
+    return _repeat(fields, _read_kill(fields, fields.members[verbs[0]], how))
+
+
+def _read_at(fields: Fields) -> Moment:
+    at = fields.required("at", "at: 10s")
+    return at.value(read_moment, _NEVER) if at else _NEVER
+
+
+def _read_instant(fields: Fields, why: str) -> Moment:
+    moment = _read_at(fields)
+    if moment.until_s is not None:
+        fields.members["at"].problem(f"{why}, not over a time", "write when it begins only")
+    return moment
+
+
+def _read_wait(fields: Fields) -> WaitUntil:
+    others = ("how", *SETTINGS_OF, *_LASTING)
+    _refuse(fields, others, "wait_until breaks nothing")
+    within = fields.required("within", "within: 30s")
+    at = fields.value("at", read_instant, _NEVER) if "at" in fields else Moment(0.0, is_after=True)
+    return WaitUntil(
+        at_s=at.at_s,
+        condition=fields.members["wait_until"].value(read_condition, _PLAIN["ready"]),
+        within_s=within.value(duration("100ms", "1h"), 0.0) if within else 0.0,
+        is_after=at.is_after,
+    )
+
+
+def read_condition(text: str) -> Condition:
+    """What `wait_until` waits for. ValueError, with what to write instead, for anything else."""
+    said = " ".join(text.split())
+    if said in _PLAIN:
+        return _PLAIN[said]
+    if served := _SERVED.fullmatch(said):
+        return Condition(said, "served", label(served[1]), label(served[2]))
+    if state := _STATE.fullmatch(said):
+        return Condition(said, "up" if state[2] == "up" else "down", label(state[1]))
+    raise ValueError(f"{text!r} cannot be waited for; write {_CONDITIONS}")
+
+
+def _read_kill(fields: Fields, targets: Entry, how: FaultKind) -> Kill:
+    others = [key for key, fault in SETTINGS_OF.items() if fault != how]
+    _refuse(fields, others, f"{how} has no such setting")
+    peers = fields.get("from")
+    target = read_targets(targets)
+    if how in SITE_FAULTS:
+        for name in [name for name in target if "/" in name]:
+            hint = "name a region or city, or use crash, freeze or power"
+            targets.problem(f"{how} is for whole sites, and {name!r} is a host", hint)
+    at = _read_at(fields)
+    return Kill(
+        at_s=at.at_s,
+        target=target,
+        how=how,
+        peers=read_targets(peers) if peers else (),
+        settings=_read_settings(fields),
+        for_s=None if at.until_s is None else at.until_s - at.at_s,
+        is_after=at.is_after,
+    )
+
+
+def _repeat(fields: Fields, kill: Kill) -> tuple[Step, ...]:
+    """The kill once, for as long as it says; or again and again over the time it spans."""
+    lasts, every = fields.get("for"), fields.get("every")
+    for_s = lasts.value(_SPAN, None) if lasts else None
+    if every is not None:
+        return _repeat_every(every, kill, lasts, for_s)
+    if lasts and kill.for_s is not None:
+        lasts.problem("its end is said twice", "leave for out, or write at: without an end")
+    return (replace(kill, for_s=for_s) if lasts else kill,)
+
+
+def _repeat_every(
+    every: Entry, kill: Kill, lasts: Entry | None, for_s: float | None
+) -> tuple[Step, ...]:
+    if kill.for_s is None:
+        every.problem("repeated for ever", "say until when, for example at: 10s..60s")
+        return (kill,)
+    every_s = every.value(_SPAN, kill.for_s)
+    if lasts is None:
+        every.problem("how long each fault lasts is missing", "write for example for: 3s")
+    elif for_s is not None and for_s >= every_s:
+        what = f"still lasts when the next begins, {every_s:g} s on"
+        lasts.problem(what, f"write less than {every_s:g}s")
+    count = math.ceil(kill.for_s / every_s - 1e-9)  # 60 s / 0.1 s is 600 times, not 601
+    if count > REPETITIONS_MAX:
+        every.problem(f"repeats {count} times", f"{REPETITIONS_MAX} is the most")
+        count = 1
+    return tuple(replace(kill, at_s=kill.at_s + n * every_s, for_s=for_s) for n in range(count))
+
+
+def _read_settings(fields: Fields) -> dict[str, float]:
+    """The numbers of a brown-out or partition that are said, by their names in `Kill`."""
+    settings: dict[str, float] = {}
+    if "delay" in fields:
+        settings["delay_s"] = fields.value("delay", duration("0s", "10s"), 0.0)
+    if "loss" in fields:
+        settings["loss"] = fields.value("loss", share, 0.0)
+    if "rate" in fields:
+        settings["rate_bps"] = float(fields.value("rate", rate("1kbit", "100gbit"), 0))
+    direction = fields.value("direction", choice(*DIRECTIONS), "both")
+    if direction != "both":
+        settings["direction"] = DIRECTIONS[direction]
+    return settings
+
+
+def _refuse(fields: Fields, keys: Iterable[str], why: str) -> None:
+    for key in keys:
+        entry = fields.get(key)
+        if entry is not None:
+            belongs = SETTINGS_OF.get(key)
+            entry.problem(why, f"{key} belongs to {belongs}" if belongs else f"leave {key} out")
+
+
+def read_targets(entry: Entry) -> tuple[str, ...]:
+    """One name or a list of names: sites, hosts, groups, `tag:x`."""
+    written = entry.items() if entry.is_list() else [entry]
+    if not written:
+        entry.problem("names no target", "name a region, a city, a name server or a host")
+    return tuple(target.value(_target, "") for target in written)
+
+
+def _target(text: str) -> str:
+    if text.startswith("tag:") and is_label(text.removeprefix("tag:")):
+        return text
+    site, slash, host = text.partition("/")
+    if not is_label(site) or (slash and not is_label(host)):
+        raise ValueError(f"{text!r} names nothing; write a site like us-east or a host like ns1")
+    return text

@@ -1,0 +1,73 @@
+"""The `traffic:` of a scenario file: who asks for what, how often, over which connections."""
+
+from __future__ import annotations
+
+from emulator.scalars import choice, duration, frequency, whole
+from emulator.scenario.model import CACHE_FOR_EVER, NO_CACHE, TTL_CACHE, Load, Traffic
+from emulator.scenario.objectives import CLIENTS
+from emulator.scenario.steps import read_targets
+from emulator.yamlfile import Entry
+
+TRAFFIC_KEYS = ("rate", *CLIENTS)
+LOAD_KEYS = ("from", "over", "rate", "connections", "cache")
+SHARES = {"http": 0.4, "keepalive": 0.4, "stream": 0.1, "udp": 0.1}  # of a city's total rate
+DEFAULT_RATE = 200.0  # requests/s of a city
+CONNECTIONS_MAX = 1000  # of a city's client, whose open files are limited too
+CACHES = {"none": NO_CACHE, "ttl": TTL_CACHE, "forever": CACHE_FOR_EVER}
+_CONNECTED = ("keepalive", "stream")  # kinds whose connections outlive a request
+_RATE = frequency("1/min", "10000/s")
+
+
+def default_traffic() -> Traffic:
+    """What the clients do where the file says nothing of it."""
+    return Traffic(_split(DEFAULT_RATE))
+
+
+def read_traffic(entry: Entry) -> Traffic:
+    """A city's total, split; the rate of each kind by itself, 0 for those not named; or a list of
+    loads."""
+    if entry.is_list():
+        loads = tuple(load for written in entry.items() for load in _read_load(written))
+        if not loads:
+            entry.problem("names no traffic", "nothing could be measured; write {rate: 200/s}")
+        return Traffic(loads)
+    fields = entry.fields(TRAFFIC_KEYS)
+    if "rate" in fields:
+        if len(fields.members) > 1:
+            entry.problem("rate is the total of all kinds", "give the total or the kinds")
+        return Traffic(_split(fields.value("rate", _RATE, 0.0)))
+    if not fields.members and entry.is_mapping():
+        entry.problem("names no traffic", "nothing could be measured; write {rate: 200/s}")
+    return Traffic(tuple(Load(kind, fields.value(kind, _RATE, 0.0)) for kind in CLIENTS))
+
+
+def _split(
+    total: float, cities: tuple[str, ...] = (), cache_s: float = NO_CACHE
+) -> tuple[Load, ...]:
+    return tuple(Load(kind, total * part, cities, cache_s=cache_s) for kind, part in SHARES.items())
+
+
+def _read_load(entry: Entry) -> tuple[Load, ...]:
+    """One kind's load; every kind's, if none is named: then the rate is their total."""
+    fields = entry.fields(LOAD_KEYS)
+    cities, connections = fields.get("from"), fields.get("connections")
+    rate = fields.required("rate", "rate: 80/s")
+    per_second = rate.value(_RATE, 0.0) if rate else 0.0
+    kind = fields.value("over", choice(*CLIENTS), "")
+    if connections and kind not in _CONNECTED:
+        what = f"{kind} keeps no connections" if kind else "connections of which kind?"
+        connections.problem(what, "connections belongs to over: keepalive or over: stream")
+    where = read_targets(cities) if cities else ()
+    cache_s = fields.value("cache", _cache, NO_CACHE)
+    if not kind:
+        return _split(per_second, where, cache_s)
+    count = connections.value(whole(1, CONNECTIONS_MAX), 1) if connections else None
+    return (Load(kind, per_second, where, count, cache_s),)
+
+
+def _cache(text: str) -> float:
+    if text in CACHES:
+        return CACHES[text]
+    if not text[:1].isdigit():
+        raise ValueError(f"{text!r} is no cache; write none, ttl, forever or a time like 30s")
+    return duration("1ms", "24h")(text)
