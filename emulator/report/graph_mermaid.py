@@ -22,20 +22,18 @@ def graph_mermaid(plan: Plan) -> str:
 
 def _nodes(graph: Graph) -> Iterator[str]:
     for number, city in enumerate(graph.cities, 1):
-        yield f'  subgraph c{number}["{_escaped(_title(city.name, city.place))}"]'
-        yield f'    c{number}client["client"] --> c{number}resolver["resolver"]'
-        yield "  end"
+        yield f'  c{number}["{_title(city.name, city.place)}<br/>client and resolver"]'
     for number, region in enumerate(graph.regions, 1):
         yield from _region(f"r{number}", region)
     for number, server in enumerate(graph.name_servers, 1):
-        yield f'  n{number}(["{_escaped(_title(server.name, server.place))}"])'
+        yield f'  n{number}(["{_title(server.name, server.place)}"])'
 
 
 def _region(node: str, region: RegionNode) -> Iterator[str]:
-    yield f'  subgraph {node}["{_escaped(_title(region.name, region.place))}"]'
+    yield f'  subgraph {node}["{_title(region.name, region.place)}"]'
     yield f'    {node}balancer["balancer"]'
     for number, (service, count) in enumerate(region.servers, 1):
-        words = _escaped(f"{service}: {plural(count, 'server')}")
+        words = _plain(f"{service}: {plural(count, 'server')}")
         yield f'    {node}balancer --> {node}s{number}["{words}"]'
     yield "  end"
 
@@ -59,10 +57,11 @@ def _arrow(rtt: str, region: str, nearest: str | None) -> str:
 
 
 def _title(name: str, place: str) -> str:
-    return f"{name} ({place})" if place else name
+    return _plain(f"{name} ({place})" if place else name)
 
 
-def _escaped(words: str) -> str:
-    """Mermaid's own entities, for what would end a quoted text or begin a tag in it."""
-    marks = {"#": "#35;", '"': "#quot;", "&": "#amp;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
+def _plain(words: str) -> str:
+    """Without what would end a quoted text or begin a tag or an entity: a subgraph's title shows
+    Mermaid's own entities as they are written."""
+    marks = {'"': "'", "`": "'", "<": "(", ">": ")", "#": "no. ", "&": "and", ";": ","}
     return "".join(marks.get(letter, letter) for letter in words)

@@ -22,8 +22,8 @@ from emulator.report.graph import Graph, RegionNode, SiteNode, graph_of_plan, gr
 _MARGIN = 16
 _GAP = 12  # between two cards
 _HEADING = 26  # above the first card of a group
-_LANE = 60  # beside a card, for the round trips
-_BEND = 96  # where the lines find their way
+_LANE = 68  # beside a card, for the round trips
+_BEND = 92  # where the lines find their way
 _PORT = 17  # a line of text and some air
 _SQUARES_MAX = 6  # servers drawn one by one; more are counted
 _SERVICES_MAX = 6  # of one region
