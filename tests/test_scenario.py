@@ -7,7 +7,6 @@ import pytest
 from emulator.scenario.model import Objective, Traffic
 from emulator.scenario.objectives import CLIENTS, parse_objective
 from emulator.scenario.parse import parse_scenario
-from emulator.scenario.targets import check_targets
 from emulator.scenario.traffic import SHARES
 from emulator.topology.model import CLIENT_KINDS
 
@@ -66,30 +65,3 @@ def test_the_topology_is_found_beside_the_scenario() -> None:
     """Its path is relative to the scenario file, not to where netemu was started."""
     scenario = parse_scenario(HEAD + "steps: []\n", "some/where/x.yaml")
     assert scenario.topology_file == "some/where/sub/lab.yaml"
-
-
-def test_names_that_the_lab_lacks_are_problems_with_line_and_suggestion() -> None:
-    """Sites, hosts, peers and cities of objectives alike; known names are none."""
-    text = HEAD + (
-        "steps:\n"
-        "  - {at: 1s, kill: [us-east, us-eest]}\n"
-        "  - {at: 2s, kill: us-east/www-9}\n"
-        "  - {at: 3s, partition: us-east, from: [pris]}\n"
-        "  - {at: 4s, heal: elsewhere}\n"
-        "objectives:\n"
-        "  - resets == 0 from paris\n"
-        "  - resets == 0 from tokyo\n"
-    )
-    known = ["us-east", "paris", "us-east/edge", "us-east/www-1", "paris/client"]
-    problems = check_targets(parse_scenario(text, "x.yaml"), known)
-    assert [(p.line, p.path) for p in problems] == [
-        (6, "steps[0]"),
-        (7, "steps[1]"),
-        (8, "steps[2]"),
-        (9, "steps[3]"),
-        (12, "objectives[1]"),
-    ]
-    assert "did you mean us-east?" in problems[0].hint
-    assert "us-east/www-1" in problems[1].hint
-    assert problems[3].hint == "sites here: us-east, paris"
-    assert check_targets(parse_scenario(HEAD + "steps: []\n", "x.yaml"), []) == []

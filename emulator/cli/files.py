@@ -12,6 +12,7 @@ from emulator.analysis.timeline import History, read_history
 from emulator.analysis.verdict import exit_code, objectives_of, verdicts
 from emulator.cli.common import console, echo_json, json_option, progress_bar
 from emulator.controller.doctor import examine
+from emulator.controller.prepare import prepare
 from emulator.engine.image import ensure_node_image, image_report
 from emulator.errors import Exit, FileProblems, UsageError
 from emulator.plan import make_plan, plan_to_json
@@ -19,8 +20,6 @@ from emulator.report.json import report_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
 from emulator.report.terminal import render_report
-from emulator.scenario.parse import load_scenario
-from emulator.scenario.targets import check_targets
 from emulator.topology.parse import load_topology
 from emulator.topology.schema import topology_schema
 
@@ -68,7 +67,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:  # noqa: FBT001
 def _problems(file: Path) -> list[str]:
     try:
         if is_scenario(file):
-            check_scenario(file)
+            prepare(file)
         else:
             make_plan(load_topology(file), "validate")
     except (FileProblems, UsageError) as error:
@@ -102,16 +101,6 @@ def refuse_topology(file: Path) -> None:
             f"{file} is a topology, not a scenario; netemu up {file}, "
             "or run one of topologies/scenarios/"
         )
-
-
-def check_scenario(file: Path) -> None:
-    """Raises FileProblems for the scenario, its topology, or targets that the topology lacks."""
-    scenario = load_scenario(file)
-    topology = load_topology(Path(scenario.topology_file))
-    made = make_plan(topology, topology.name)
-    known = [*(site.name for site in made.sites), *(host.name for host in made.hosts)]
-    if problems := check_targets(scenario, known):
-        raise FileProblems(str(file), problems)
 
 
 @click.command()

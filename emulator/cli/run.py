@@ -10,8 +10,9 @@ import click
 
 from emulator.analysis.recovery import measure
 from emulator.cli.common import attached, console, progress_bar, when_stopped
-from emulator.cli.files import check_scenario, refuse_topology, verdict_code
+from emulator.cli.files import refuse_topology, verdict_code
 from emulator.controller.lab import Lab, bring_up, remove_lab
+from emulator.controller.prepare import prepare
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.runner import Recorded, default_directory, run_scenario
 from emulator.controller.signals import undisturbed
@@ -23,8 +24,7 @@ from emulator.report.json import report_json
 from emulator.report.live import Narrator
 from emulator.report.terminal import render_report
 from emulator.scenario.model import Scenario
-from emulator.scenario.parse import load_scenario
-from emulator.topology.parse import load_topology
+from emulator.topology.model import Topology
 from emulator.wan.remote import RemoteWan
 
 
@@ -46,17 +46,16 @@ def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, 
     The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive.
     """
     refuse_topology(file)
-    check_scenario(file)
+    scenario, topology = prepare(file)
     if json_file:
         _check_writable(json_file)
-    scenario = load_scenario(file)
     if name:
         with attached(name) as lab:
             when_stopped("stopping: faults are healed, what was recorded is kept")
             lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
             recorded = _play(scenario, lab, root, seed)
     else:
-        recorded = _play_alone(scenario, root, seed)
+        recorded = _play_alone(scenario, topology, root, seed)
     return _conclude(recorded, json_file)
 
 
@@ -66,9 +65,8 @@ def _check_writable(file: Path) -> None:
         raise UsageError(f"cannot write {file}: give a file in a directory that exists")
 
 
-def _play_alone(scenario: Scenario, root: Path, seed: int | None) -> Recorded:
+def _play_alone(scenario: Scenario, topology: Topology, root: Path, seed: int | None) -> Recorded:
     """A lab of this run's own, removed however the run ends."""
-    topology = load_topology(Path(scenario.topology_file))
     lab_name = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
     engine = DockerEngine()
     when_stopped("stopping: the lab is removed, what was recorded is kept")

@@ -1,45 +1,204 @@
-"""Whether a scenario fits a lab: every name it speaks of must be there."""
+"""A scenario's words held against a lab's names: do they exist, and which sites do they mean?"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
 
-from emulator.errors import Problem, suggest
-from emulator.scenario.model import Kill, Scenario, WaitUntil
-from emulator.yamlfile import Document
+from emulator.errors import Problem, UsageError, suggest
+from emulator.scenario.model import Heal, Kill, Load, Objective, Scenario, Step, Traffic, WaitUntil
+from emulator.scenario.objectives import parse_objective
+from emulator.scenario.steps import SITE_FAULTS, read_targets, written_steps
+from emulator.yamlfile import Document, Entry
+
+Kind = Literal["region", "client", "dns", "host"]
+KINDS: dict[Kind, str] = {
+    "region": "region",
+    "client": "city",
+    "dns": "name server",
+    "host": "host",
+}
 
 
-def check_targets(scenario: Scenario, known: Collection[str]) -> list[Problem]:
-    """A problem for every target, peer or city that is not among `known`, the names of the lab's
-    sites and hosts (`us-east`, `us-east/www-1`, `ns1`), with the line that names it."""
-    problems = []
-    lines = _lines(scenario.source, "steps", len(scenario.steps))
-    for i, step in enumerate(scenario.steps):
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a scenario can speak of in a lab."""
+
+    kinds: Mapping[str, Kind]  # every site and host: "us-east", "us-east/www-1", "ns1"
+    tags: Mapping[str, tuple[str, ...]]  # "edge" -> sites that have this tag
+
+    def members(self, word: str, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+        """The sites and hosts that `word` means: its own name, a group's, a tag's. (): none."""
+        if word.startswith("tag:"):
+            return self.tags.get(word.removeprefix("tag:"), ())
+        if word in self.kinds:
+            return (word,)
+        return tuple(dict.fromkeys(m for w in groups.get(word, ()) for m in self.members(w, {})))
+
+    def of_kind(self, kind: Kind) -> list[str]:
+        return [name for name, other in self.kinds.items() if other == kind]
+
+
+def resolve_targets(scenario: Scenario, names: Names) -> Scenario:
+    """The scenario with sites and hosts in the place of groups and tags; a load's group means the
+    cities in it. UsageError for a word that means nothing in this lab."""
+
+    def mean(words: Iterable[str]) -> tuple[str, ...]:
+        return _meaning(words, names, scenario.groups)
+
+    def step_of(step: Step) -> Step:
+        if isinstance(step, Kill):
+            return replace(step, target=mean(step.target), peers=mean(step.peers))
+        return replace(step, target=mean(step.target)) if isinstance(step, Heal) else step
+
+    def load_of(load: Load) -> Load:
+        cities = tuple(name for name in mean(load.cities) if names.kinds[name] == "client")
+        if load.cities and not cities:
+            raise UsageError(
+                f"{', '.join(load.cities)}: no city among them; traffic is from cities"
+            )
+        return replace(load, cities=cities)
+
+    return replace(
+        scenario,
+        steps=tuple(step_of(step) for step in scenario.steps),
+        traffic=Traffic(tuple(load_of(load) for load in scenario.traffic.loads)),
+    )
+
+
+def _meaning(
+    words: Iterable[str], names: Names, groups: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    found: list[str] = []
+    for word in words:
+        if not (members := names.members(word, groups)):
+            raise UsageError(f"{word!r} is not in the lab; {_advice(word, names, groups)}")
+        found += members
+    return tuple(dict.fromkeys(found))
+
+
+def check_targets(scenario: Scenario, names: Names) -> list[Problem]:
+    """A problem for every word of the scenario's text that means nothing in this lab, or something
+    of the wrong kind, with the line that it stands on."""
+    document = Document("")
+    top = document.root(scenario.source).named()
+    check = _Check(names, scenario.groups, _broken(scenario.steps, names, scenario.groups))
+    for name, entry in top["groups"].named().items() if "groups" in top else ():
+        check.group(entry, name)
+    for written in written_steps(top["steps"]):
+        for step in written.steps[:1]:  # repeated, it means the same
+            check.step(written.entry, step)
+    traffic = top.get("traffic")
+    for load in traffic.items() if traffic and traffic.is_list() else ():
+        if cities := load.named().get("from"):
+            check.traffic(cities)
+    for entry in _objectives(top):
+        if objective := entry.value(parse_objective, None):
+            check.objective(entry, objective)
+    return document.problems
+
+
+def _objectives(top: Mapping[str, Entry]) -> list[Entry]:
+    """Every objective of the file, those of its steady state too."""
+    steady = top.get("steady_state")
+    held = steady.named().get("hold") if steady and steady.is_mapping() else steady
+    lists = [top.get("objectives"), held]
+    return [entry for written in lists if written for entry in written.items()]
+
+
+def _broken(
+    steps: Iterable[Step], names: Names, groups: Mapping[str, tuple[str, ...]]
+) -> tuple[str, ...]:
+    words = [word for step in steps if isinstance(step, Kill) for word in step.target]
+    return tuple(dict.fromkeys(m for word in words for m in names.members(word, groups)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """Each method notes what is wrong with one part of the file."""
+
+    names: Names
+    groups: Mapping[str, tuple[str, ...]]
+    broken: Collection[str]  # what the steps break
+
+    def group(self, entry: Entry, name: str) -> None:
+        if name in self.names.kinds:
+            what = f"{name!r} is a {KINDS[self.names.kinds[name]]} of the lab too"
+            entry.problem(what, "give the group a name of its own")
+        for word in self.groups[name]:
+            if word in self.groups:
+                entry.problem(f"{word!r} is a group itself", "name the members of both")
+            else:
+                self._exists(entry, word)
+
+    def step(self, entry: Entry, step: Step) -> None:
         if isinstance(step, WaitUntil):
-            continue
-        names = step.target + (step.peers if isinstance(step, Kill) else ())
-        problems += [
-            Problem(lines[i], f"steps[{i}]", f"{name!r} is not in the lab", _advice(name, known))
-            for name in names
-            if name not in known
-        ]
-    lines = _lines(scenario.source, "objectives", len(scenario.objectives))
-    for i, objective in enumerate(scenario.objectives):
-        city = objective.city
-        if city is not None and city not in known:
-            what = f"no city of the lab is called {city!r}"
-            problems.append(Problem(lines[i], f"objectives[{i}]", what, _advice(city, known)))
-    return problems
+            condition = step.condition
+            if condition.kind == "served":
+                self._is(entry, condition.subject, "client")
+                self._is(entry, condition.region, "region")
+            elif condition.subject:
+                self._is(entry, condition.subject, "region")
+            return
+        for word in step.target:
+            if self._exists(entry, word) and isinstance(step, Kill):
+                self._suits(entry, word, step)
+        for word in step.peers if isinstance(step, Kill) else ():
+            if self._exists(entry, word) and self._kinds(word) & {"host"}:
+                hint = "name a region, a city or a name server"
+                entry.problem(f"a partition is between sites, and {word!r} is a host", hint)
+
+    def traffic(self, entry: Entry) -> None:
+        for word in read_targets(entry):
+            if self._exists(entry, word) and "client" not in self._kinds(word):
+                cities = ", ".join(self.names.of_kind("client"))
+                entry.problem(f"{word!r} is no city", f"traffic is from cities: {cities}")
+
+    def objective(self, entry: Entry, objective: Objective) -> None:
+        if objective.city is not None:
+            self._is(entry, objective.city, "client")
+        if objective.region is not None:
+            self._is(entry, objective.region, "region")
+        target = objective.period.target
+        if target in self.names.kinds and target not in self.broken:
+            hint = f"steps break {', '.join(self.broken)}" if self.broken else "nothing is broken"
+            entry.problem(f"no step breaks {target!r}", hint)
+        elif target and target not in self.names.kinds:
+            what = f"no site or host of the lab is called {target!r}"
+            entry.problem(what, _advice(target, self.names, {}))
+
+    def _exists(self, entry: Entry, word: str) -> bool:
+        if self.names.members(word, self.groups):
+            return True
+        if word not in self.groups:  # whose members have been told of
+            entry.problem(f"{word!r} is not in the lab", _advice(word, self.names, self.groups))
+        return False
+
+    def _is(self, entry: Entry, name: str, kind: Kind) -> None:
+        if self.names.kinds.get(name) != kind:
+            there = self.names.of_kind(kind)
+            plural = {"client": "cities", "region": "regions"}.get(kind, f"{kind}s")
+            advice = suggest(name, there) or f"{plural} here: {', '.join(there)}"
+            entry.problem(f"no {KINDS[kind]} of the lab is called {name!r}", advice)
+
+    def _kinds(self, word: str) -> set[Kind]:
+        return {self.names.kinds[name] for name in self.names.members(word, self.groups)}
+
+    def _suits(self, entry: Entry, word: str, kill: Kill) -> None:
+        kinds = self._kinds(word)
+        if kill.how == "drain" and kinds != {"region"}:
+            entry.problem(f"{word!r} is no region", "only regions have a balancer to drain")
+        elif kill.how in SITE_FAULTS and "host" in kinds:
+            hint = "name a region or city, or use crash, freeze or power"
+            entry.problem(f"{kill.how} is for whole sites, and {word!r} has hosts in it", hint)
 
 
-def _advice(name: str, known: Collection[str]) -> str:
-    sites = [other for other in known if "/" not in other]
-    return suggest(name, known if "/" in name else sites) or f"sites here: {', '.join(sites)}"
-
-
-def _lines(source: str, key: str, count: int) -> list[int]:
-    """The lines of a list's members; all 1 for a scenario that was not read from a file."""
-    if not source:
-        return [1] * count
-    members = Document("").root(source).named()
-    return [member.line for member in members[key].items()] if key in members else []
+def _advice(word: str, names: Names, groups: Mapping[str, tuple[str, ...]]) -> str:
+    if word.startswith("tag:"):
+        tags = [f"tag:{tag}" for tag in names.tags]
+        here = f"tags here: {', '.join(tags)}" if tags else "no site of the lab has a tag"
+        return suggest(word, tags) or here
+    sites = [name for name, kind in names.kinds.items() if kind != "host"]
+    known = names.kinds if "/" in word else [*sites, *groups]
+    return suggest(word, known) or f"sites here: {', '.join(sites)}"

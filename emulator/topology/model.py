@@ -70,6 +70,7 @@ class Region:
     name: str
     location: Location
     servers: Mapping[str, int]  # by service name
+    tags: tuple[str, ...] = ()  # what scenarios may call it, as `tag:edge`
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class City:
     name: str
     location: Location
     timeouts: Timeouts = Timeouts()
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,7 @@ class NameServer:
 
     name: str
     location: Location
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,12 +25,12 @@ from emulator.yamlfile import Document, Entry, Fields, read_text
 TOP_KEYS = (
     "netemu", "name", "zone", "regions", "clients", "dns", "services", "paths", "kernel", "traffic",
 )  # fmt: skip
-REGION_KEYS = ("location", "servers", "services")
+REGION_KEYS = ("location", "servers", "services", "tags")
 REGION_SERVICE_KEYS = ("servers",)
-CLIENT_KEYS = ("location", "timeouts")
+CLIENT_KEYS = ("location", "timeouts", "tags")
 TIMEOUT_KEYS = ("lookup", "connect", "response")
 DNS_KEYS = ("ttl", "policy", "health_check", "servers")
-NAME_SERVER_KEYS = ("location",)
+NAME_SERVER_KEYS = ("location", "tags")
 LOCATION_KEYS = ("lat", "lon")
 TRAFFIC_KEYS = ("rate",)
 LATER_TOP = ("underlay", "wan", "pops", "transit", "anycast", "ipv6", "sites")
@@ -120,14 +120,15 @@ def _read_region(name: str, fields: Fields, services: tuple[Service, ...]) -> Re
     if sum(servers.values()) > SERVERS_A_REGION_MAX:
         what = f"has {sum(servers.values())} servers over all services"
         fields.owner.problem(what, f"{SERVERS_A_REGION_MAX} is the most")
-    return Region(name, _read_location(fields), servers)
+    return Region(name, _read_location(fields), servers, _read_tags(fields.get("tags")))
 
 
 def _read_cities(entry: Entry | None) -> tuple[City, ...]:
     cities = []
     for name, city in _sites(entry, "city").items():
         fields = city.fields(CLIENT_KEYS, LATER_PART)
-        cities.append(City(name, _read_location(fields), _read_timeouts(fields.get("timeouts"))))
+        timeouts, tags = _read_timeouts(fields.get("timeouts")), _read_tags(fields.get("tags"))
+        cities.append(City(name, _read_location(fields), timeouts, tags))
     return tuple(cities)
 
 
@@ -147,11 +148,28 @@ def _read_name_servers(entry: Entry | None, regions: tuple[Region, ...]) -> tupl
     """Those of the file, or two: one beside each of the first two regions, both beside one."""
     if entry is not None:
         return tuple(
-            NameServer(name, _read_location(server.fields(NAME_SERVER_KEYS, LATER_PART)))
+            _read_name_server(name, server.fields(NAME_SERVER_KEYS, LATER_PART))
             for name, server in _sites(entry, "name server").items()
         )
     places = [region.location for region in regions[:2]] or [_NOWHERE]
     return NameServer("ns1", places[0]), NameServer("ns2", places[-1])
+
+
+def _read_name_server(name: str, fields: Fields) -> NameServer:
+    return NameServer(name, _read_location(fields), _read_tags(fields.get("tags")))
+
+
+def _read_tags(entry: Entry | None) -> tuple[str, ...]:
+    """Words of the user's own for a site, one or a list; one given twice is a slip."""
+    if entry is None:
+        return ()
+    tags: list[str] = []
+    for written in entry.items() if entry.is_list() else [entry]:
+        tag = written.value(label, "")
+        if tag and tag in tags:
+            written.problem(f"{tag!r} is given twice", "keep one")
+        tags.append(tag)
+    return tuple(tags)
 
 
 def _sites(entry: Entry | None, kind: str) -> Mapping[str, Entry]:

@@ -82,10 +82,16 @@ def _servers() -> Schema:
     return _integer(1, SERVERS_MAX, "Servers of each service; default 1.")
 
 
+def _tags() -> Schema:
+    tag = {"type": "string", "pattern": _NAME}
+    tags = {"type": "array", "items": tag, "uniqueItems": True}
+    return {"description": "What scenarios may call it, as tag:edge.", "oneOf": [tag, tags]}
+
+
 def _region() -> Schema:
     services = _named(_object({"servers": _servers()}), "What is different here.", min_names=0)
     properties = {"location": _location(), "servers": _servers(), "services": services}
-    return _object(properties, required=("location",))
+    return _object(properties | {"tags": _tags()}, required=("location",))
 
 
 def _city() -> Schema:
@@ -96,7 +102,8 @@ def _city() -> Schema:
             "response": _duration("Patience for an answer; default 3s."),
         }
     )
-    return _object({"location": _location(), "timeouts": timeouts}, required=("location",))
+    properties = {"location": _location(), "timeouts": timeouts, "tags": _tags()}
+    return _object(properties, required=("location",))
 
 
 def _policy_properties() -> Schema:
@@ -116,7 +123,8 @@ def _policy_properties() -> Schema:
 
 
 def _dns() -> Schema:
-    name_server = _object({"location": _location()}, required=("location",))
+    properties = {"location": _location(), "tags": _tags()}
+    name_server = _object(properties, required=("location",))
     servers = _named(name_server, "Default: ns1, ns2 beside the first two regions.")
     return _object({**_policy_properties(), "servers": servers})
 

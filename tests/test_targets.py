@@ -1,0 +1,168 @@
+"""A scenario's words must mean something in its lab; groups and tags become sites and hosts."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.controller.prepare import names_of
+from emulator.errors import UsageError
+from emulator.plan import make_plan
+from emulator.scenario.model import Heal, Kill, Scenario
+from emulator.scenario.parse import parse_scenario
+from emulator.scenario.targets import check_targets, resolve_targets
+from emulator.topology.parse import parse_topology
+
+TOPOLOGY = """
+netemu: 1
+name: lab
+regions:
+  us-east: {location: aws:us-east-1, servers: 1, tags: edge}
+  eu-west: {location: aws:eu-west-1, tags: [edge, europe]}
+clients:
+  paris: {location: city:Paris/FR, tags: europe}
+  new-york: {location: city:New York}
+dns: {servers: {ns1: {location: aws:us-east-1, tags: names}}}
+"""
+NAMES = names_of(make_plan(parse_topology(TOPOLOGY, "lab.yaml"), "lab"))
+HEAD = "netemu: 1\nname: x\ntopology: lab.yaml\nend: +10s\n"
+
+
+def scenario(text: str) -> Scenario:
+    """What `text` says, after four lines that every file needs."""
+    return parse_scenario(HEAD + text, "x.yaml")
+
+
+def test_a_lab_has_sites_hosts_and_tags() -> None:
+    """With what each of them is; a name server is one name, not a site and a host."""
+    assert NAMES.kinds["us-east"] == "region"
+    assert NAMES.kinds["paris"] == "client"
+    assert NAMES.kinds["ns1"] == "dns"
+    assert NAMES.kinds["us-east/www-1"] == "host"
+    assert NAMES.tags == {
+        "edge": ("us-east", "eu-west"),
+        "europe": ("eu-west", "paris"),
+        "names": ("ns1",),
+    }
+
+
+def test_groups_and_tags_become_names_each_once() -> None:
+    """In kills, heals, peers; in the order of the file."""
+    resolved = resolve_targets(
+        scenario(
+            "groups: {west: [new-york, us-east/www-1], all: [tag:edge, us-east, paris]}\n"
+            "steps:\n"
+            "  - {at: 1s, kill: [west, ns1]}\n"
+            "  - {at: 2s, partition: tag:names, from: all}\n"
+            "  - {at: 3s, heal: west}\n"
+            "  - {wait_until: recovered, within: 1s}\n"
+        ),
+        NAMES,
+    )
+    first, second, third, _ = resolved.steps
+    assert isinstance(first, Kill)
+    assert isinstance(second, Kill)
+    assert isinstance(third, Heal)
+    assert first.target == ("new-york", "us-east/www-1", "ns1")
+    assert (second.target, second.peers) == (("ns1",), ("us-east", "eu-west", "paris"))
+    assert third.target == ("new-york", "us-east/www-1")
+
+
+def test_a_load_of_a_group_comes_from_its_cities() -> None:
+    """A group can hold a region and the cities beside it; everybody's load names nobody."""
+    resolved = resolve_targets(
+        scenario(
+            "groups: {europe: [eu-west, paris]}\n"
+            "traffic:\n"
+            "  - {over: http, rate: 1/s}\n"
+            "  - {from: europe, over: udp, rate: 1/s}\n"
+            "  - {from: [tag:europe, new-york], over: stream, rate: 1/s}\n"
+            "steps: []\n"
+        ),
+        NAMES,
+    )
+    loads = resolved.traffic.loads
+    assert [load.cities for load in loads] == [(), ("paris",), ("paris", "new-york")]
+
+
+def test_what_is_not_in_the_lab_is_not_resolved() -> None:
+    """A scenario that was not checked cannot break the wrong thing."""
+    with pytest.raises(UsageError, match="did you mean us-east"):
+        resolve_targets(scenario("steps: [{at: 1s, kill: us-eest}]\n"), NAMES)
+    with pytest.raises(UsageError, match="no city among them"):
+        read = scenario("traffic: [{from: us-east, rate: 1/s}]\nsteps: []\n")
+        resolve_targets(read, NAMES)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "path", "what", "hint"),
+    [
+        ("{at: 1s, kill: us-eest}", 6, "steps[0]", "'us-eest' is not", "did you mean us-east?"),
+        ("{at: 1s, kill: us-east/www-9}", 6, "steps[0]", "is not in the lab", "us-east/www-1"),
+        ("{at: 1s, heal: elsewhere}", 6, "steps[0]", "is not", "sites here: us-east, eu-west, par"),
+        ("{at: 1s, kill: tag:edgy}", 6, "steps[0]", "'tag:edgy' is not", "did you mean tag:edge?"),
+        ("{at: 1s, partition: ns1, from: pari}", 6, "steps[0]", "'pari'", "did you mean paris?"),
+        ("{at: 1s, partition: ns1, from: us-east/edge}", 6, "steps[0]", "is a host", "name a "),
+        ("{at: 1s, kill: paris, how: drain}", 6, "steps[0]", "is no region", "balancer"),
+        ("{at: 1s, kill: mixed, how: brownout}", 6, "steps[0]", "whole sites", "name a region"),
+        ("{at: 1s..9s, kill: x, every: 2s, for: 1s}", 6, "steps[0]", "'x' is not", "sites here"),
+        ("{wait_until: paris up, within: 1s}", 6, "steps[0]", "no region", "regions here: us-ea"),
+        ("{wait_until: ny served by us-east, within: 1s}", 6, "steps[0]", "no city", "cities here"),
+        ("{wait_until: paris served by ns1, within: 1s}", 6, "steps[0]", "no region", "regions"),
+    ],
+)
+def test_a_step_names_what_is_there(text: str, line: int, path: str, what: str, hint: str) -> None:
+    """And what the fault or the condition is about; the line and the advice are said."""
+    read = scenario(f"groups: {{mixed: [us-east, us-east/edge]}}\nsteps: [\n{text}]\n")
+    (problem,) = check_targets(read, NAMES)
+    assert (problem.line, problem.path) == (line + 1, path)
+    assert what in problem.what
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "what", "hint"),
+    [
+        ("groups: {us-east: [paris]}", "groups.us-east", "is a region of the lab too", "own"),
+        ("groups: {a: [parris]}", "groups.a", "'parris' is not", "did you mean paris?"),
+        ("groups: {a: [paris], b: [a]}", "groups.b", "'a' is a group itself", "members"),
+        ("traffic: [{from: ns1, rate: 1/s}]", "traffic[0].from", "is no city", "paris, new-york"),
+        ("traffic: [{from: oslo, rate: 1/s}]", "traffic[0].from", "not in the lab", "sites here"),
+        ("objectives: [resets == 0 from oslo]", "objectives[0]", "no city", "cities here: paris"),
+        ("objectives: [resets == 0 from us-east]", "objectives[0]", "no city", "cities here"),
+        ("objectives: [region_share(eu) >= 1%]", "objectives[0]", "no region", "regions here"),
+        (
+            "objectives: [resets == 0 during nowhere-down]",
+            "objectives[0]",
+            "'nowhere'",
+            "sites here",
+        ),
+        ("objectives: [resets == 0 during ns1-down]", "objectives[0]", "no step", "us-east"),
+        ("steady_state: [resets == 0 from oslo]", "steady_state[0]", "no city", "cities here"),
+        ("steady_state: {hold: [resets == 0 from x]}", "steady_state.hold[0]", "no city", "cities"),
+    ],
+)
+def test_the_rest_of_the_file_names_what_is_there(
+    text: str, path: str, what: str, hint: str
+) -> None:
+    """Groups, cities of traffic, cities, regions and periods of objectives and steady state."""
+    read = scenario(f"{text}\nsteps: [{{at: 1s, kill: us-east}}]\n")
+    (problem,) = check_targets(read, NAMES)
+    assert (problem.line, problem.path) == (5, path)
+    assert what in problem.what
+    assert hint in problem.hint
+
+
+def test_a_scenario_that_fits_has_no_problems() -> None:
+    """Whatever it uses of the language."""
+    read = scenario(
+        "groups: {west: [us-east, new-york], hosts: us-east/edge}\n"
+        "traffic: [{from: west, over: http, rate: 1/s}, {over: udp, rate: 1/s}]\n"
+        "steady_state: {over: 1s, hold: [region_share(us-east) >= 99% from new-york]}\n"
+        "steps:\n"
+        "  - {wait_until: paris served by eu-west, within: 1s}\n"
+        "  - {at: +1s, kill: west, for: 1s}\n"
+        "  - {at: +1s, kill: hosts, how: crash}\n"
+        "  - {wait_until: us-east down, within: 1s}\n"
+        "objectives: [relapses == 0 during new-york-down, resets == 0 during us-east/edge-down]\n"
+    )
+    assert check_targets(read, NAMES) == []
