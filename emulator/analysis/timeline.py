@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emulator.analysis.lines import read_batches, typed
+from emulator.analysis.packets import Packets
 from emulator.clock import NS_PER_S
 from emulator.events import (
     Answer,
@@ -28,7 +30,6 @@ from emulator.events import (
     Schedule,
     Wait,
     Wire,
-    parse_event,
 )
 
 # The patience of a client when the header does not say: lookup 2 s, connect 3 s, response 3 s.
@@ -92,7 +93,7 @@ class History:
         self.proxies: list[Proxy] = []
         self.daemons: list[Daemon] = []
         self.lookups: list[Lookup] = []
-        self.packets: list[Packet] = []
+        self.packets = Packets()
         self.wire: list[Wire] = []
         self.lost: list[Lost] = []
         self.notes: list[Note] = []
@@ -102,14 +103,34 @@ class History:
         self._regions: dict[str, str] = {}
 
     def feed(self, event: dict[str, Any] | Event) -> None:
-        """Take one event in; a kind that this version does not know is skipped."""
-        known = event if isinstance(event, Event) else parse_event(event)
+        """Take one event in; a kind that this version does not know is skipped.
+
+        Raises msgspec.ValidationError for one that lacks a field or has a wrong one.
+        """
+        known = event if isinstance(event, Event) else typed(event)
         if known is None:
             return
         _STORE[type(known)](self, known)
         if not isinstance(known, Run):
-            self.first_ns = known.t if self.first_ns is None else min(self.first_ns, known.t)
-            self.last_ns = max(self.last_ns, known.t, getattr(known, "end", None) or 0)
+            self._span(known.t, getattr(known, "end", None) or known.t)
+
+    def feed_requests(self, requests: Sequence[Request]) -> None:
+        """Take many in at once."""
+        for request in requests:
+            self.requests[Client(request.city, request.client)].append(request)
+        if requests:
+            ends = (r.t if r.end is None else max(r.t, r.end) for r in requests)
+            self._span(min(r.t for r in requests), max(ends))
+
+    def feed_packets(self, packets: Sequence[Packet]) -> None:
+        """Take many in at once; those that nothing is measured by are left out."""
+        self.packets.add(packets)
+        if packets:
+            self._span(min(p.t for p in packets), max(p.t for p in packets))
+
+    def _span(self, first: int, last: int) -> None:
+        self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+        self.last_ns = max(self.last_ns, first, last)
 
     @property
     def origin_ns(self) -> int:
@@ -178,17 +199,11 @@ def read_history(path: str | Path) -> History:
     raises ValueError with its number. OSError when the file cannot be read.
     """
     history = History()
-    with Path(path).open("rb") as lines:
-        torn: ValueError | None = None
-        for number, line in enumerate(lines, 1):
-            if torn:
-                raise torn
-            if not line.strip():
-                continue
-            try:
-                history.feed(json.loads(line))
-            except (ValueError, TypeError) as error:
-                torn = ValueError(f"{path}:{number}: not an event: {error}")
+    for batch in read_batches(path):
+        for event in batch.others:
+            history.feed(event)
+        history.feed_requests(batch.requests)
+        history.feed_packets(batch.packets)
     return history
 
 
@@ -230,7 +245,7 @@ _STORE: dict[type[Event], Any] = {
     Proxy: _listed("proxies"),
     Daemon: _listed("daemons"),
     Lookup: _listed("lookups"),
-    Packet: _listed("packets"),
+    Packet: lambda history, packet: history.packets.add([packet]),
     Wire: _listed("wire"),
     Lost: _listed("lost"),
     Note: _listed("notes"),
