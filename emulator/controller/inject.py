@@ -73,6 +73,14 @@ def heal(lab: Lab, target: Sequence[str]) -> tuple[FaultRecord, ...]:
     return tuple(active)
 
 
+def heal_fault(lab: Lab, fault_id: str) -> None:
+    """Undo this one fault and nothing else on its target; one that is no longer active is fine."""
+    with locked(lab, f"heal {fault_id}"):
+        for fault in lab.wan.journal():
+            if fault.id == fault_id:
+                heal_one(lab, fault)
+
+
 def heal_everything(lab: Lab) -> tuple[FaultRecord, ...]:
     """Undo every active fault, newest first."""
     with locked(lab, "heal everything"):
