@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from textwrap import fill
 
 from rich.console import Console
@@ -13,16 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.analysis.explain import explain
-from emulator.analysis.measurements import FaultMeasured, Measurements, Row
+from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, objectives_of, verdicts
-from emulator.analysis.words import client_name, kind_name, listed, loss_name, plural
-from emulator.clock import NS_PER_S
+from emulator.analysis.words import client_name, listed, plural
+from emulator.report.cells import city_rows, loss_cells, part_headings, path_rows, recovery_cells
 from emulator.report.strip import legend, strip_lines
 
 WIDTH = 100
-_COLUMNS = ("detection", "publish", "cache", "client", "connect", "resume")
 _COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
@@ -71,50 +69,12 @@ def _head(history: History, console: Console) -> None:
     what = f"scenario {run.scenario}" if run.scenario else run.command
     console.print(Text(f"{run.lab}: {', '.join(named)}; {what}, {run.wall}"), soft_wrap=True)
     table = _table("path", "rtt set", "measured", "city", "goes to", "because", right=(1, 2))
-    paths, cities = _path_rows(history), _city_rows(history)
+    paths, cities = path_rows(history), city_rows(history)
     for index in range(max(len(paths), len(cities))):
         left = paths[index] if index < len(paths) else ("", "", "")
         right = cities[index] if index < len(cities) else ("", "", "")
         table.add_row(*left, *right)
     _indented(console, table)
-
-
-def _rtts(history: History) -> dict[tuple[str, str], tuple[float, float | None]]:
-    """Round trips in ms by pair of sites: set, measured (None: not measured)."""
-    ways = {(p["source"], p["target"]): p for p in (history.run.paths if history.run else [])}
-    found: dict[tuple[str, str], tuple[float, float | None]] = {}
-    for (source, target), there in ways.items():
-        back = ways.get((target, source))
-        if back is None:
-            continue
-        out, home = there.get("measured_ms"), back.get("measured_ms")
-        measured = out + home if out and home else None  # 0: this netemu did not probe
-        found[source, target] = (there["one_way_ms"] + back["one_way_ms"], measured)
-    return found
-
-
-def _path_rows(history: History) -> list[tuple[str, str, str]]:
-    """Each city to each of its regions, nearest first."""
-    rtts = _rtts(history)
-    preferred = history.run.preferred if history.run else {}
-    rows = []
-    for city, regions in preferred.items():
-        for region in regions:
-            if (city, region) in rtts:
-                meant, measured = rtts[city, region]
-                seen = f"{measured:.1f} ms" if measured is not None else "-"
-                rows.append((f"{city}..{region}", f"{meant:.1f} ms", seen))
-    return rows
-
-
-def _city_rows(history: History) -> list[tuple[str, str, str]]:
-    rtts = _rtts(history)
-    rows = []
-    for city, regions in (history.run.preferred if history.run else {}).items():
-        known = [rtts[city, region][0] for region in regions[:2] if (city, region) in rtts]
-        because = " against ".join(f"{rtt:.0f} ms" for rtt in known)
-        rows.append((city, regions[0] if regions else "-", because))
-    return rows
 
 
 def _moments(measured: Measurements, history: History, console: Console) -> None:
@@ -144,37 +104,15 @@ def _recoveries(fault: FaultMeasured, console: Console) -> None:
         return
     console.print()
     console.print(Text(f"recovery from {fault.life.name}"))
-    table = _table("", "recovery", *_headings(), "bound", right=tuple(range(1, 9)), gap=1)
+    table = _table("", "recovery", *part_headings(), "bound", right=tuple(range(1, 9)), gap=1)
     for city in dict.fromkeys(row.client.city for row in affected):
         table.add_row(city)
         for row in (row for row in affected if row.client.city == city):
-            table.add_row(*_recovery_cells(row))
+            table.add_row(*recovery_cells(row))
     console.print(table)
     for row in (row for row in affected if row.reason):
         state = f"{row.state.replace('_', ' ')}: {row.reason}"
         _words(console, f"{client_name(row.client)}: {state}", min(console.width, WIDTH), indent=2)
-
-
-def _headings() -> list[str]:
-    return [("= " if index == 0 else "+ ") + name for index, name in enumerate(_COLUMNS)]
-
-
-def _recovery_cells(row: Row) -> list[str]:
-    bound = f"{row.bound_s:.1f} s" if row.bound_s is not None else "-"
-    name = f"  {kind_name(row.client.kind)}"
-    if row.recovery_s is None:
-        return [
-            name,
-            "never" if row.state == "not_recovered" else "unclear",
-            *[""] * len(_COLUMNS),
-            bound,
-        ]
-    # Rounded at the borders, so that the shown parts sum to the shown recovery.
-    borders = [round((t - row.began) / NS_PER_S, 2) for t in row.borders()]
-    spans = [f"{end - start:.2f}" for start, end in pairwise(borders)]
-    applies = [instant is not None for instant in row.milestones.instants()] + [True]
-    parts = [span if real else "-" for span, real in zip(spans, applies, strict=True)]
-    return [name, f"{borders[-1]:.2f} s", *parts, bound]
 
 
 def _losses(fault: FaultMeasured, console: Console) -> None:
@@ -187,32 +125,8 @@ def _losses(fault: FaultMeasured, console: Console) -> None:
     for city in dict.fromkeys(row.client.city for row in affected):
         table.add_row(city)
         for row in (row for row in affected if row.client.city == city):
-            table.add_row(*_loss_cells(row))
+            table.add_row(*loss_cells(row))
     _indented(console, table)
-
-
-def _loss_cells(row: Row) -> list[str]:
-    ended = "\n".join(f"{loss.count} {loss_name(loss)}" for loss in row.losses)
-    lost = f"{row.requests_lost} of {row.requests}" + (f"\n{ended}" if ended else "")
-    fates = "\n".join(f"{count} {fate}" for fate, count in row.fates.items()) or "-"
-    outage = f"{row.outage_s:.2f} s" + (f"\n{_relapses(row)}" if row.relapses else "")
-    return [f"  {kind_name(row.client.kind)}", outage, lost, fates, _after_heal(row)]
-
-
-def _relapses(row: Row) -> str:
-    return plural(row.relapses, "relapse")
-
-
-def _after_heal(row: Row) -> str:
-    told = []
-    if row.reversion is not None:
-        back = row.reversion.seconds
-        region = row.reversion.region
-        stays = f"stays on {region}" if region else "unclear"
-        told.append(stays if back is None else f"{region} after {back:.1f} s")
-    if row.lost_after_heal:
-        told.append(f"{row.lost_after_heal} lost")
-    return "\n".join(told) or "-"
 
 
 def _wire(measured: Measurements, console: Console) -> None:
