@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 
-from emulator.scenario.model import Objective, Traffic
+from emulator.errors import FileProblems
+from emulator.scenario.model import Kill, Objective, Period, Scenario, Traffic
 from emulator.scenario.objectives import CLIENTS, parse_objective
 from emulator.scenario.parse import parse_scenario
 from emulator.scenario.traffic import SHARES
@@ -46,6 +50,40 @@ def test_an_objective_is_read_as_it_is_said(
     assert read == Objective(" ".join(text.split()), *said)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("recovery_s.min <= 1s", {"figure": "recovery_s", "statistic": "p0"}),
+        ("cache_s.median <= 1s", {"figure": "cache_s", "statistic": "p50"}),
+        ("resume_s.max <= 1s", {"figure": "resume_s", "statistic": "p100"}),
+        ("recovery_s.p99.90 <= 1s", {"statistic": "p99.9"}),
+        ("relapses == 0", {"figure": "relapses", "statistic": ""}),
+        ("p99_ms <= 250", {"figure": "latency_ms", "statistic": "p99", "bound": 250.0}),
+        ("p99.9_ms <= 0.25 s", {"figure": "latency_ms", "statistic": "p99.9", "bound": 250.0}),
+        ("max_ms <= 8.1ms", {"figure": "latency_ms", "statistic": "p100", "bound": 8.1}),
+        ("region_share(eu-west) >= 99 %", {"figure": "region_share", "region": "eu-west"}),
+        ("region_share( b ) >= 99 %", {"region": "b", "bound": 0.99}),
+        ("resets == 0 during a-down", {"period": Period("down", "a")}),
+        ("resets == 0 during a/b-1-down", {"period": Period("down", "a/b-1")}),
+        ("resets == 0 during a-down-down", {"period": Period("down", "a-down")}),
+        ("resets == 0 during faults", {"period": Period("faults")}),
+        ("resets == 0 outside faults", {"period": Period("outside")}),
+        ("resets == 0 before faults", {"period": Period("before")}),
+        ("resets == 0 after heal over udp", {"period": Period("after"), "client": "udp"}),
+        ("recovery_s <= 1s during a-down from b", {"period": Period("down", "a"), "city": "b"}),
+        ("predicted recovery_s <= 1 s", {"is_predicted": True, "statistic": "p100"}),
+        ("recovery_s.p90 <= predicted.p99", {"bound_predicted": "p99", "bound": 0.0}),
+        ("recovery_s <= predicted", {"bound_predicted": "p100", "is_predicted": False}),
+    ],
+)
+def test_an_objective_is_read_in_all_its_parts(text: str, expected: dict[str, object]) -> None:
+    """Statistics by their shares, latencies in ms, the region, the period, the prediction."""
+    read = asdict(parse_objective(text))
+    wanted = {key: asdict(x) if isinstance(x, Period) else x for key, x in expected.items()}
+    assert {key: read[key] for key in wanted} == wanted
+    json.dumps(read, allow_nan=False)
+
+
 def rates_of(traffic: Traffic) -> dict[str, float]:
     """Requests/s by kind."""
     return {load.kind: load.rate for load in traffic.loads}
@@ -65,3 +103,54 @@ def test_the_topology_is_found_beside_the_scenario() -> None:
     """Its path is relative to the scenario file, not to where netemu was started."""
     scenario = parse_scenario(HEAD + "steps: []\n", "some/where/x.yaml")
     assert scenario.topology_file == "some/where/sub/lab.yaml"
+
+
+def steps(text: str) -> Scenario:
+    """A scenario with these steps."""
+    return parse_scenario(HEAD.replace("60s", "+5s") + f"steps:\n{text}", "x.yaml")
+
+
+def test_what_repeats_is_written_out_until_its_span_ends() -> None:
+    """Each for as long as it says; the end of the span is not one of them."""
+    kills = steps("  - {at: 10s..60s, kill: a, every: 10s, for: 3s}\n").steps
+    assert [step.at_s for step in kills] == [10, 20, 30, 40, 50]
+    assert {step.for_s for step in kills if isinstance(step, Kill)} == {3}
+    tenths = steps("  - {at: 0s..60s, kill: a, every: 200ms, for: 100ms}\n").steps
+    assert len(tenths) == 300
+
+
+def test_other_steps_stand_between_repetitions() -> None:
+    """In the order of time, whatever repeats longest; at one time, in the order of the file."""
+    read = steps(
+        "  - {at: 10s..40s, kill: a, every: 10s, for: 3s}\n"
+        "  - {at: 15s..60s, kill: b, every: 15s, for: 3s}\n"
+        "  - {at: 35s, kill: c}\n"
+    )
+    said = [(step.at_s, step.target) for step in read.steps if isinstance(step, Kill)]
+    assert said == [
+        (10, ("a",)),
+        (15, ("b",)),
+        (20, ("a",)),
+        (30, ("a",)),
+        (30, ("b",)),
+        (35, ("c",)),
+        (45, ("b",)),
+    ]
+
+
+def test_a_run_lasts_as_long_as_its_waits_may() -> None:
+    """Steps after a wait are at most its patience later."""
+    read = steps(
+        "  - {at: 10s, kill: a}\n"
+        "  - {wait_until: recovered, within: 20s}\n"
+        "  - {at: +5s, heal: a}\n"
+        "  - {at: 40s, wait_until: steady, within: 10s}\n"
+    )
+    assert read.first_fault_s == 10
+    assert read.longest_s == 55
+
+
+def test_the_end_comes_after_the_last_heal() -> None:
+    """Also of a fault that heals by itself."""
+    with pytest.raises(FileProblems, match="before its last step is over"):
+        parse_scenario(HEAD + "steps: [{at: 10s..60s, kill: a}]\n", "x.yaml")

@@ -20,6 +20,7 @@ from emulator.report.json import report_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
 from emulator.report.terminal import render_report
+from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
 from emulator.topology.schema import topology_schema
 
@@ -104,13 +105,15 @@ def refuse_topology(file: Path) -> None:
 
 
 @click.command()
-def schema() -> None:
-    """The JSON Schema of the topology file, for editors.
+@click.option("--scenario", "of_scenario", is_flag=True, help="Of the scenario file.")
+def schema(of_scenario: bool) -> None:  # noqa: FBT001
+    """The JSON Schema of the topology file or the scenario file, for editors.
 
     \b
     netemu schema > netemu.schema.json
+    netemu schema --scenario > netemu.scenario.schema.json
     """
-    echo_json(topology_schema())
+    echo_json(scenario_schema() if of_scenario else topology_schema())
 
 
 @click.command()

@@ -85,6 +85,8 @@ def _figure(name: str, statistic: str | None) -> tuple[str, str]:
     whole_name = f"{name}.{statistic}" if statistic else name
     if latency := _LATENCY.fullmatch(whole_name):
         return LATENCY, _statistic(latency[1])
+    if _LATENCY.fullmatch(name):
+        raise ValueError(f"{name} is one number, it has no {statistic!r}; write {name}")
     if name not in FIGURES:
         known = (*FIGURES, "p99_ms", "p50_ms")
         advice = suggest(name, known) or f"figures are {', '.join(FIGURES)} and p99_ms"
@@ -119,8 +121,8 @@ def _bound(figure: str, text: str) -> tuple[float, str]:
 
 def _milliseconds(text: str) -> float:
     if text[-1].isalpha():
-        return round(duration("0s", "24h")(text) * 1e3, 9)  # 250 ms, not the float beside it
-    return decimal(0, 86_400_000)(text)
+        return round(duration("0s", "10m")(text) * 1e3, 9)  # 250 ms, not the float beside it
+    return decimal(0, 600_000)(text)
 
 
 def _region(figure: str, text: str | None) -> str | None:
@@ -165,7 +167,8 @@ def _period(word: str, name: str) -> Period:
     if word == "during" and (down := _DOWN.fullmatch(name)):
         return Period("down", down[1])
     written = " ".join((word, name))
-    periods = ("during us-east-down", *(" ".join(words) for words in _PERIODS))
+    example = name if _DOWN.fullmatch(f"{name}-down") else "us-east"
+    periods = (f"during {example}-down", *(" ".join(words) for words in _PERIODS))
     advice = suggest(written, periods) or f"periods are {', '.join(periods)}"
     raise ValueError(f"{written!r} is no period; {advice}")
 

@@ -109,7 +109,7 @@ def _expectation(text: str) -> Expectation:
         return Expectation("isolation")
     within = _EXPECTATION.fullmatch(said)
     if within is None:
-        raise ValueError(f"{text!r} is expected of nobody; write isolation or recovery within 15s")
+        raise ValueError(f"{text!r} cannot be expected; write isolation or recovery within 15s")
     return Expectation("recovery", duration("1ms", "24h")(within[1]))
 
 

@@ -11,7 +11,7 @@ from typing import get_args
 from emulator.scalars import choice, duration, is_label, label, rate, share
 from emulator.scenario.model import Condition, FaultKind, Heal, Kill, Step, WaitUntil
 from emulator.scenario.order import Order
-from emulator.scenario.times import Moment, read_instant, read_moment
+from emulator.scenario.times import Moment, read_moment
 from emulator.yamlfile import Entry, Fields
 
 VERBS = ("kill", "heal", "partition", "wait_until")
@@ -103,7 +103,9 @@ def _read_wait(fields: Fields) -> WaitUntil:
     others = ("how", *SETTINGS_OF, *_LASTING)
     _refuse(fields, others, "wait_until breaks nothing")
     within = fields.required("within", "within: 30s")
-    at = fields.value("at", read_instant, _NEVER) if "at" in fields else Moment(0.0, is_after=True)
+    at = Moment(0.0, is_after=True)
+    if "at" in fields:
+        at = _read_instant(fields, "a wait begins at one moment")
     return WaitUntil(
         at_s=at.at_s,
         condition=fields.members["wait_until"].value(read_condition, _PLAIN["ready"]),

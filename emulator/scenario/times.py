@@ -24,7 +24,7 @@ def read_moment(text: str) -> Moment:
     if not dots:
         return read_instant(text)
     if "+" in text:
-        raise ValueError(f"{text!r} is of two minds; write at: +5s and for: 10s")
+        raise ValueError(f"{text!r} is from a + time to an end; write at: +5s and for: 10s")
     span = Moment(DAY(first), until_s=DAY(last))
     if span.until_s is None or span.until_s <= span.at_s:
         raise ValueError(f"{text!r} ends before it begins; write the earlier time first")
