@@ -13,6 +13,7 @@ from emulator.analysis.timeline import History
 from emulator.controller.header import make_header
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.recorder import Recorder
+from emulator.controller.traffic import even_traffic
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.events import Note
@@ -54,7 +55,7 @@ def fresh_lab() -> Iterator[Lab]:
 def recorded(lab: Lab, rates: Mapping[str, float]) -> Iterator[History]:
     """What happens in the lab from here on, growing as it comes, and complete at the end."""
     history = History()
-    history.feed(make_header(lab, 0, "benchmark", "python -m benchmarks", dict(rates)))
+    history.feed(make_header(lab, 0, None, "python -m benchmarks", even_traffic(rates)))
     lock = threading.Lock()
 
     def listen(event: Event) -> None:

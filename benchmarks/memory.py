@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.labs import RATES, fresh_lab
 from benchmarks.table import Line, Say, at_most, information
 from emulator.controller.lab import Lab
-from emulator.controller.traffic import start_traffic
+from emulator.controller.traffic import even_traffic, start_traffic
 
 TOTAL_MB = 500.0
 SAMPLES = 5
@@ -22,7 +22,7 @@ def measure(say: Say) -> list[Line]:
     """Five samples under 200 requests/s a city."""
     inside, shims = [], []
     with fresh_lab() as lab:
-        start_traffic(lab, RATES)
+        start_traffic(lab, even_traffic(RATES))
         for _ in range(SAMPLES):
             time.sleep(APART_S)
             by_host = lab.engine.memory_bytes(lab.name)

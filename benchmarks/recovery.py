@@ -16,7 +16,13 @@ from emulator.clock import NS_PER_MS, NS_PER_S
 from emulator.controller.inject import heal, inject
 from emulator.controller.lab import Lab
 from emulator.controller.ready import missing_generations
-from emulator.controller.traffic import flush_caches, start_traffic, stop_traffic, wait_until_idle
+from emulator.controller.traffic import (
+    even_traffic,
+    flush_caches,
+    start_traffic,
+    stop_traffic,
+    wait_until_idle,
+)
 from emulator.errors import Inconclusive
 
 RUNS = 5
@@ -51,7 +57,7 @@ def measure(say: Say) -> list[Line]:
 
 def _run(lab: Lab, say: Say) -> list[Row]:
     with recorded(lab, RATES) as history:
-        start_traffic(lab, RATES)
+        start_traffic(lab, even_traffic(RATES))
         wait_for(lambda: len(history.answers[CITY]) > 2, STEADY_WAIT_S, "a third fetch")
         place_checks(lab, history, CITY, REGION)
         wait_for(lambda: _is_steady(lab, history), STEADY_WAIT_S, "a steady state")

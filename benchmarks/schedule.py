@@ -10,7 +10,7 @@ from benchmarks.table import Line, Say, at_least, information
 from emulator.analysis.timeline import History
 from emulator.analysis.wire import LATE_NS
 from emulator.controller.inject import heal, inject
-from emulator.controller.traffic import start_traffic, stop_traffic, wait_until_idle
+from emulator.controller.traffic import even_traffic, start_traffic, stop_traffic, wait_until_idle
 
 ON_TIME_PERCENT = 99.0
 REGION = "us-east"
@@ -21,7 +21,7 @@ def measure(say: Say) -> list[Line]:
     """Ten healthy seconds, then twenty without a region."""
     with fresh_lab() as lab:
         with recorded(lab, RATES) as history:
-            start_traffic(lab, RATES)
+            start_traffic(lab, even_traffic(RATES))
             time.sleep(BEFORE_S)
             inject(lab, [REGION], "power")
             time.sleep(DEAD_S)

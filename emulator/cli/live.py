@@ -19,7 +19,7 @@ from emulator.controller.follow import follow_fault, follow_for_ever
 from emulator.controller.inject import find_active, heal_everything, inject, resolve
 from emulator.controller.inject import heal as heal_targets
 from emulator.controller.lab import Lab
-from emulator.controller.traffic import start_traffic, stop_traffic
+from emulator.controller.traffic import even_traffic, start_traffic, stop_traffic
 from emulator.errors import UsageError
 from emulator.report.json import report_json
 from emulator.report.live import Narrator
@@ -180,7 +180,7 @@ def start(rate: float, name: str | None) -> None:
     if rate > RATE_MAX:
         raise UsageError(f"--rate: at most {RATE_MAX:g}/s of each kind; a lab is no load test")
     with attached(name) as lab:
-        start_traffic(lab, dict.fromkeys(CLIENT_KINDS, rate))
+        start_traffic(lab, even_traffic(dict.fromkeys(CLIENT_KINDS, rate)))
     click.echo(f"every city sends {rate:g} requests/s of each kind: {', '.join(CLIENT_KINDS)}")
 
 

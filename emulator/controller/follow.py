@@ -11,6 +11,8 @@ from emulator.controller.header import make_header
 from emulator.controller.lab import Lab
 from emulator.controller.ready import wait_until_paths_fit
 from emulator.controller.recorder import Recorder
+from emulator.controller.traffic import even_traffic
+from emulator.topology.model import CLIENT_KINDS
 from emulator.wan.base import Event
 
 BEFORE_S = 3.0  # of traffic before the fault, so that the report can show what was normal
@@ -25,8 +27,8 @@ def follow_fault(
     if not lab.wan.journal():  # with a fault active, not every path can be as it was set
         lab.measured_ns = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     light = lab.plan.topology.light_traffic
-    rates = dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
-    history.feed(make_header(lab, 0, "", command, rates))
+    traffic = even_traffic(dict.fromkeys(CLIENT_KINDS, light))
+    history.feed(make_header(lab, 0, None, command, traffic))
 
     def take(event: Event) -> None:
         history.feed(event)

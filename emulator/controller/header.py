@@ -2,46 +2,81 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from emulator import __version__
+from emulator.controller.inject import SITE_FAULTS
 from emulator.controller.lab import Lab
 from emulator.events import Run
-from emulator.plan.bounds import bounds
+from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
 from emulator.plan.wiring import CONGESTION
-from emulator.scenario.model import FAULT_KINDS, Objective
+from emulator.scenario.model import FAULT_KINDS, Scenario, Traffic
+from emulator.topology.model import CLIENT_KINDS
+
+NO_PHASE: Mapping[str, float] = MappingProxyType({})
 
 
 def make_header(
     lab: Lab,
     seed: int,
-    scenario: str,
+    scenario: Scenario | None,
     command: str,
-    rates: dict[str, float],
-    objectives: tuple[Objective, ...] = (),
+    traffic: Traffic,
+    phase: Mapping[str, float] = NO_PHASE,
 ) -> Run:
-    """Everything about a run that is known before it begins."""
+    """Everything about a run that is known before it begins. `scenario` None: by hand. `phase`:
+    of the first fault, as `Run.phase` says."""
     plan = lab.plan
+    loads = {city.name: traffic.of(city.name) for city in plan.topology.cities}
     return Run(
         t=lab.wan.now_ns(),
         wall=datetime.now(UTC).isoformat(timespec="seconds"),
         seed=seed,
         lab=plan.lab,
-        scenario=scenario,
+        scenario=scenario.name if scenario else "",
         command=command,
         environment=_environment(lab),
         sites=[_site(site) for site in plan.sites],
         services=[asdict(service) for service in plan.services],
         paths=_paths(lab),
         preferred={city: list(regions) for city, regions in plan.preferred.items()},
-        bounds=_bounds(plan, rates),
+        bounds=_bounds(plan, loads),
         timeouts={city.name: asdict(city.timeouts) for city in plan.topology.cities},
-        objectives=[asdict(objective) for objective in objectives],
-        rates=rates,
+        rates=_most(loads),
+        loads={
+            city: {kind: load.to_json() for kind, load in kinds.items()}
+            for city, kinds in loads.items()
+        },
+        phase=dict(phase),
+        **_wanted(scenario),
     )
+
+
+def _wanted(scenario: Scenario | None) -> dict[str, Any]:
+    """What a scenario asks for; nothing by hand."""
+    if scenario is None:
+        return {"objectives": []}
+    return {
+        "objectives": [asdict(objective) for objective in scenario.objectives],
+        "steady_state": asdict(scenario.steady_state),
+        "expect": asdict(scenario.expect) if scenario.expect else {},
+    }
+
+
+def _most(loads: Mapping[str, Loads]) -> dict[str, float]:
+    """Requests/s by kind, of the city that sends the most of it."""
+    most = {
+        kind: max((kinds[kind].rate for kinds in loads.values() if kind in kinds), default=0.0)
+        for kind in CLIENT_KINDS
+    }
+    return {kind: rate for kind, rate in most.items() if rate}
 
 
 def _site(site: SiteSpec) -> dict[str, object]:
@@ -71,13 +106,16 @@ def _measured_ms(lab: Lab, path: PathSpec) -> float | None:
     return None if seen is None else seen / 1e6
 
 
-def _bounds(plan: Plan, rates: dict[str, float]) -> dict[str, list[dict[str, object]]]:
-    """Predictions for a fault on each region: "power us-east" -> one entry a city and kind."""
-    return {
-        f"{kind} {region.name}": [asdict(bound) for bound in bounds(plan, kind, region.name, rates)]
-        for kind in FAULT_KINDS
-        for region in plan.topology.regions
-    }
+def _bounds(plan: Plan, loads: Mapping[str, Loads]) -> dict[str, list[dict[str, object]]]:
+    """Predictions for a fault on each region, or on the edge that all of it is behind: "power
+    us-east" -> one entry a city and kind."""
+    found = {}
+    for kind, region in itertools.product(FAULT_KINDS, plan.topology.regions):
+        entries = [asdict(bound) for bound in bounds(plan, kind, region.name, loads)]
+        found[f"{kind} {region.name}"] = entries
+        if kind not in SITE_FAULTS:
+            found[f"{kind} {region.name}/edge"] = entries
+    return found
 
 
 def _environment(lab: Lab) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
 from emulator.errors import NetemuError, NotReady
+from emulator.scenario.model import Load, Traffic
 
 SETTLING_S = 12.0  # longest a request may take with the default timeouts (8 s), and room
 
@@ -17,14 +18,28 @@ def cities(lab: Lab) -> list[str]:
     return [site.name for site in lab.plan.sites if site.kind == "client"]
 
 
-def start_traffic(lab: Lab, rates: Mapping[str, float]) -> None:
-    """Set requests a second by client kind, in every city."""
-    _tell_clients(lab, {"op": "traffic", "rates": dict(rates)})
+def even_traffic(rates: Mapping[str, float]) -> Traffic:
+    """The same requests a second of each kind in every city; a pool and streams as needed, no
+    cache."""
+    return Traffic(tuple(Load(kind, rate) for kind, rate in rates.items()))
+
+
+def start_traffic(lab: Lab, traffic: Traffic) -> None:
+    """Give every city its loads; a kind or a city without one is silent."""
+    loads = {city: traffic.of(city) for city in cities(lab)}
+    _tell_clients(
+        lab,
+        {
+            city: {"op": "traffic", "loads": {kind: load.to_json() for kind, load in kinds.items()}}
+            for city, kinds in loads.items()
+        },
+    )
 
 
 def stop_traffic(lab: Lab) -> None:
-    """No new requests; those in flight end by themselves."""
-    _tell_clients(lab, {"op": "stop"})
+    """No new requests; those in flight end by themselves, and what clients hold of DNS is
+    forgotten."""
+    _tell_clients(lab, {city: {"op": "stop"} for city in cities(lab)})
 
 
 def wait_until_idle(lab: Lab) -> None:
@@ -60,10 +75,13 @@ def flush_caches(lab: Lab) -> None:
                 raise NetemuError(f"flushing the caches of {host} failed: {answer}")
 
 
-def _tell_clients(lab: Lab, command: dict[str, object]) -> None:
-    line = json.dumps(command)
+def _tell_clients(lab: Lab, commands: Mapping[str, Mapping[str, object]]) -> None:
+    """To each city the command of its own."""
     answers = lab.wan.hosts(
-        {f"{city}/client": ("send", {"daemon": "client", "line": line}) for city in cities(lab)}
+        {
+            f"{city}/client": ("send", {"daemon": "client", "line": json.dumps(command)})
+            for city, command in commands.items()
+        }
     )
     deaf = [host for host, a in answers.items() if "error" in a or a.get("silent")]
     if deaf:

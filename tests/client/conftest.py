@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,9 @@ def serve(stack: ExitStack) -> Callable[[AbstractContextManager[Any]], Any]:
 
 @pytest.fixture
 def start(dns: Dns, tmp_path: Path, stack: ExitStack) -> Start:
-    """Starts a client: ports and rates of the kinds in the test's hands."""
+    """Starts a client: ports, and rates or whole loads by kind, in the test's hands."""
 
-    def go(port: int = 9, echo_port: int = 9, **rates: float) -> Running:
-        return stack.enter_context(running(tmp_path, config(dns.port, port, echo_port, rates)))
+    def go(port: int = 9, echo_port: int = 9, **kinds: float | Mapping[str, Any]) -> Running:
+        return stack.enter_context(running(tmp_path, config(dns.port, port, echo_port, kinds)))
 
     return go

@@ -93,7 +93,14 @@ class Running:
         self._reader.join(PATIENCE_S)
 
 
-def config(dns_port: int, port: int, echo_port: int, rates: Mapping[str, float]) -> dict[str, Any]:
+def loads(**kinds: float | Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What a client is told to do: a rate alone, or all that there is to say of a kind."""
+    return {kind: {"rate": x} if isinstance(x, int | float) else x for kind, x in kinds.items()}
+
+
+def config(
+    dns_port: int, port: int, echo_port: int, kinds: Mapping[str, float | Mapping[str, Any]]
+) -> dict[str, Any]:
     """A client.json with timeouts short enough for a test."""
     return {
         "city": "paris",
@@ -101,7 +108,7 @@ def config(dns_port: int, port: int, echo_port: int, rates: Mapping[str, float])
         "service": {"name": "www", "fqdn": "www.shop.test", "port": port, "echo_port": echo_port},
         "regions": REGIONS,
         "timeouts": {"lookup_s": 0.3, "connect_s": 0.3, "response_s": 0.3},
-        "rates": dict(rates),
+        "loads": loads(**kinds),
         "udp_port": _free_ports(),
     }
 

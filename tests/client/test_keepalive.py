@@ -9,6 +9,7 @@ import pytest
 
 from emulator.events import Connection, Request
 from tests.client import servers
+from tests.client.running import loads
 
 
 def slow_then_fast(gate: threading.Event):
@@ -120,7 +121,7 @@ def test_stop_closes_the_pool_and_traffic_opens_it_again(start, serve):
     run.send(op="stop")
     closed = run.connection(phase="close")
     assert (closed.detail, closed.closed_by) == ("idle", "us")
-    run.send(op="traffic", rates={"keepalive": 10})
+    run.send(op="traffic", loads=loads(keepalive=10))
     assert run.requests(conn=2)[0].outcome == "ok"
     between = [r for r in run.of(Request) if closed.t < r.t and r.conn == 1]
     assert between == []

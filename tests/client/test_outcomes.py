@@ -178,8 +178,10 @@ def test_nonsense_on_stdin_is_survived(start, serve):
     server = serve(servers.tcp_server(servers.http()))
     run = start(server.port, http=50)
     run.send(op="dance")
-    for rates in ({"gopher": 1}, {"http": float("inf")}, {"http": -1}, ["http"], None):
-        run.send(op="traffic", rates=rates)
+    for load in (5, {"rate": float("inf")}, {"rate": -1}, {"rate": 1, "connections": 0}, {"r": 1}):
+        run.send(op="traffic", loads={"http": load})
+    for loads in ({"gopher": {"rate": 1}}, {"http": {"rate": 1, "cache_s": -2}}, ["http"], None):
+        run.send(op="traffic", loads=loads)
     run.process.stdin.close()
     seen = len(run.requests(outcome="ok"))
     run.requests(seen + 20, outcome="ok")

@@ -78,7 +78,7 @@ def test_rates_change_and_a_phase_is_followed(start, serve):
     """`traffic` replaces the rates, `phase` moves the grid to the given instant."""
     run = start(serve(servers.tcp_server(servers.http())).port, http=20)
     origin = run.requests()[0].planned
-    run.send(op="traffic", rates={"http": 100})
+    run.send(op="traffic", loads={"http": {"rate": 100}})
     run.send(op="phase", t=origin)
     wanted = run.until(
         lambda r: [q for q in r.of(Request) if (q.planned - origin) % 10_000_000 == 5_000_000][5:]

@@ -7,7 +7,7 @@ import socket
 
 from emulator.events import Connection, Request
 from tests.client import servers
-from tests.client.running import takes_about
+from tests.client.running import loads, takes_about
 from tests.client.servers import US
 
 
@@ -42,7 +42,7 @@ def test_there_are_as_many_streams_as_the_rate_needs(start, serve):
     """Rate 20 is four streams that take turns; the streams that fit survive a change."""
     run = start(echo_port=serve(servers.tcp_server(servers.echo)).port, stream=20)
     assert {m.conn for m in run.requests(8, outcome="ok")[4:]} == {1, 2, 3, 4}
-    run.send(op="traffic", rates={"stream": 10})
+    run.send(op="traffic", loads=loads(stream=10))
     run.until(lambda r: len(r.of(Connection, phase="close", detail="idle")) == 2)
     assert {c.conn for c in run.of(Connection, phase="close")} == {3, 4}
     last = max(c.t for c in run.of(Connection))

@@ -9,30 +9,89 @@ import pytest
 from emulator.analysis.timeline import History
 from emulator.controller.header import make_header
 from emulator.controller.inject import inject
+from emulator.controller.traffic import even_traffic
 from emulator.events import Run
 from emulator.plan.bounds import bounds
-from emulator.scenario.model import FAULT_KINDS, Objective
-from emulator.topology.model import CLIENT_KINDS
+from emulator.scenario.model import (
+    CACHE_FOR_EVER,
+    FAULT_KINDS,
+    Expectation,
+    Heal,
+    Kill,
+    Load,
+    Objective,
+    Scenario,
+    SteadyState,
+    Traffic,
+)
 
-RATES = dict.fromkeys(CLIENT_KINDS, 5.0)
 OBJECTIVE = Objective("recovery_s.p100 <= 15 s", "recovery_s", "p100", "<=", 15.0)
+HOLD = Objective("availability >= 99 %", "availability", "", ">=", 0.99)
+TRAFFIC = Traffic((
+    Load("http", 80.0),
+    Load("keepalive", 20.0, ("paris",), connections=10),
+    Load("http", 5.0, ("paris",), cache_s=CACHE_FOR_EVER),
+))  # fmt: skip
+LOSS = Scenario(
+    "loss",
+    "two-region.yaml",
+    TRAFFIC,
+    (Kill(5.0, ("us-east",)), Heal(10.0, ("us-east",))),
+    20.0,
+    objectives=(OBJECTIVE,),
+    steady_state=SteadyState(3.0, (HOLD,)),
+    expect=Expectation("recovery", 15.0),
+)
 
 
 @pytest.fixture
 def header(lab) -> Run:
-    return make_header(lab, 7, "loss", "netemu run loss", RATES, (OBJECTIVE,))
+    return make_header(lab, 7, LOSS, "netemu run loss", TRAFFIC, {"ns1": 0.25, "ttl": 1.5})
 
 
 def test_bounds_are_found_by_fault_and_region(lab, header):
-    """Under the name that the analysis gives a fault; one for each city and kind."""
+    """Under the name that the analysis gives a fault; one for each city and kind. A region's edge
+    host has its region's, where a fault fits a single host."""
     regions = [region.name for region in lab.plan.topology.regions]
-    assert set(header.bounds) == {f"{h} {r}" for h, r in itertools.product(FAULT_KINDS, regions)}
+    of_regions = {f"{h} {r}" for h, r in itertools.product(FAULT_KINDS, regions)}
+    hosts = itertools.product(("power", "crash", "freeze"), regions)
+    assert set(header.bounds) == of_regions | {f"{h} {r}/edge" for h, r in hosts}
     power = header.bounds["power us-east"]
-    wanted = bounds(lab.plan, "power", "us-east", RATES)
+    loads = {city: TRAFFIC.of(city) for city in ("new-york", "paris")}
+    wanted = bounds(lab.plan, "power", "us-east", loads)
     assert [(b["city"], b["client"], b["total_s"]) for b in power] == [
         (b.city, b.client, b.total_s) for b in wanted
     ]
     assert power
+    assert header.bounds["power us-east/edge"] == power
+
+
+def test_who_never_asks_again_has_no_bound(header):
+    """Paris over http keeps its first answer for ever; over udp it asks."""
+    assert {b["client"] for b in header.bounds["power eu-west"]} == {"keepalive", "stream", "udp"}
+
+
+def test_the_loads_are_told_by_city(header):
+    """As the clients are told; the rates are the most of any city, for ordering and gaps."""
+    assert header.loads == {
+        "new-york": {"http": {"rate": 80.0, "connections": None, "cache_s": 0.0}},
+        "paris": {
+            "http": {"rate": 5.0, "connections": None, "cache_s": None},
+            "keepalive": {"rate": 20.0, "connections": 10, "cache_s": 0.0},
+        },
+    }
+    assert header.rates == {"http": 80.0, "keepalive": 20.0}
+
+
+def test_what_a_scenario_promises_is_told(lab, header):
+    """Its steady state, what it expects, the phase it was given; by hand there is none of it."""
+    assert header.steady_state["over_s"] == 3.0
+    assert [held["text"] for held in header.steady_state["hold"]] == [HOLD.text]
+    assert header.expect == {"kind": "recovery", "within_s": 15.0}
+    assert header.phase == {"ns1": 0.25, "ttl": 1.5}
+    by_hand = make_header(lab, 0, None, "netemu kill us-east", even_traffic({"http": 5.0}))
+    assert (by_hand.scenario, by_hand.objectives, by_hand.phase) == ("", [], {})
+    assert (by_hand.steady_state, by_hand.expect, by_hand.rates) == ({}, {}, {"http": 5.0})
 
 
 def test_the_faults_name_is_the_bounds_key(world, lab, header):
@@ -52,7 +111,7 @@ def test_every_path_is_told_as_set_and_as_measured(lab, header):
     assert all(p["measured_ms"] == pytest.approx(p["one_way_ms"]) for p in header.paths)
     assert all(p["because"] for p in header.paths)
     lab.measured_ns.clear()
-    later = make_header(lab, 7, "", "", RATES)
+    later = make_header(lab, 7, None, "", TRAFFIC)
     assert {p["measured_ms"] for p in later.paths} == {None}
 
 

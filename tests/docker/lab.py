@@ -17,7 +17,14 @@ from emulator.clock import NS_PER_MS
 from emulator.controller.inject import heal_everything
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.ready import wait_until_ready
-from emulator.controller.traffic import cities, flush_caches, start_traffic, wait_until_idle
+from emulator.controller.traffic import (
+    cities,
+    even_traffic,
+    flush_caches,
+    start_traffic,
+    stop_traffic,
+    wait_until_idle,
+)
 from emulator.engine.base import Engine
 from emulator.plan import make_plan
 from emulator.topology.model import CLIENT_KINDS
@@ -154,12 +161,12 @@ class World:
     def calm(self, rates: Mapping[str, float] = LIGHT) -> None:
         """No fault, caches empty, the load started anew and every city served by its region."""
         heal_everything(self.lab)
-        start_traffic(self.lab, dict.fromkeys(CLIENT_KINDS, 0.0))
+        stop_traffic(self.lab)
         wait_until_idle(self.lab)
         wait_until_ready(self.lab.plan, self.lab.wan)
         flush_caches(self.lab)
         since = self.seq()
-        start_traffic(self.lab, rates)
+        start_traffic(self.lab, even_traffic(rates))
         wanted = {(city, kind) for city in cities(self.lab) for kind in rates if rates[kind]}
         wait_until(lambda: wanted <= self._served(since), "every city is served by its region")
 

@@ -61,17 +61,18 @@ def test_a_name_server_is_told_each_services_regions_and_checks() -> None:
 
 
 def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:
-    """Its city's Unbound, the first service, the city's timeouts, the light traffic's rates."""
+    """Its city's Unbound, the first service, the city's timeouts, the light traffic."""
     config = config_of(two_region(), "paris/client", "client.json")
     assert config["resolver"] == ["10.4.0.1", 53]
     assert config["service"] == {
         "name": "www", "fqdn": "www.shop.test", "port": 80, "echo_port": 7,
     }  # fmt: skip
     assert config["regions"] == {"us-east": ["198.18.1.0/24"], "eu-west": ["198.18.2.0/24"]}
-    assert config["rates"] == {"http": 5.0, "keepalive": 5.0, "stream": 5.0, "udp": 5.0}
+    light = {"rate": 5.0, "connections": None, "cache_s": 0.0}
+    assert config["loads"] == dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
     new_york = config_of(wide(), "new-york/client", "client.json")
     assert new_york["timeouts"]["response_s"] == 4.0
-    assert set(new_york["rates"].values()) == {0.0}
+    assert new_york["loads"] == {}
 
 
 def test_a_server_listens_where_its_edge_asks() -> None:

@@ -4,7 +4,8 @@ Open loop: requests of four kinds start when the schedule says so, whatever beca
 ones. Events go to the descriptor named in NETEMU_EVENTS (stdout without it), commands come as
 JSON lines on stdin:
 
-    {"op": "traffic", "rates": {"http": 80, "keepalive": 80, "stream": 20, "udp": 20}}
+    {"op": "traffic", "loads": {"http": {"rate": 80, "cache_s": -1},
+                                "keepalive": {"rate": 80, "connections": 20}}}
     {"op": "stop"}      no new requests; those in flight end as they would have
     {"op": "lookup"}    answered by a `lookup` event: what the resolver says now
     {"op": "phase", "t": NS}     align the schedule to this instant
@@ -30,9 +31,10 @@ from emulator.clock import NS_PER_MS, NS_PER_S
 from emulator.events import Lookup
 from emulator.node.client.city import City
 from emulator.node.client.commands import Commands
-from emulator.node.client.config import Config
-from emulator.node.client.http import KeepAlive, NewConnections
+from emulator.node.client.config import Config, Load, loads_from_json
+from emulator.node.client.http import NewConnections
 from emulator.node.client.loop import Loop
+from emulator.node.client.pool import KeepAlive
 from emulator.node.client.resolver import Answer
 from emulator.node.client.schedule import Schedule, aligned
 from emulator.node.client.sink import Sink
@@ -40,14 +42,13 @@ from emulator.node.client.stream import Streams
 from emulator.node.client.udp import Datagrams
 
 GIVE_UP_NS = NS_PER_S  # after a long pause of ours (a frozen host) the missed are not made up for
-MOST_PER_S = 1000  # of one kind; five times what a whole city is asked for
 _PR_SET_TIMERSLACK = 29
 
 
 class Kind(Protocol):
     """One kind of load."""
 
-    def resize(self, rate: float) -> None: ...
+    def resize(self, load: Load) -> None: ...
 
     def start(self, planned: int) -> None: ...
 
@@ -63,13 +64,13 @@ class Client:
             "stream": Streams(city),
             "udp": Datagrams(city),
         }
-        self._rates: Mapping[str, float] = {}
+        self._rates: dict[str, float] = {}
         self._schedule = Schedule({}, 0)
         self._next_tick = 0
 
     def begin(self) -> None:
         """Start the load of the configuration, and the report of every second."""
-        self._set_rates(self._city.config.rates)
+        self._set_loads(self._city.config.loads)
         self._next_tick = monotonic_ns() + NS_PER_S
         self._city.loop.at(self._next_tick, self._tick)
 
@@ -89,9 +90,9 @@ class Client:
         """KeyError, ValueError, TypeError, AttributeError: not a command."""
         op = command["op"]
         if op == "traffic":
-            self._set_rates({kind: float(rate) for kind, rate in command["rates"].items()})
+            self._set_loads(loads_from_json(command["loads"]))
         elif op == "stop":
-            self._set_rates({})
+            self._set_loads({})
         elif op == "lookup":
             done = partial(self._looked_up, monotonic_ns())
             self._city.resolver.lookup(self._city.config.lookup_ns, done)
@@ -100,16 +101,13 @@ class Client:
         else:
             raise ValueError(op)
 
-    def _set_rates(self, rates: Mapping[str, float]) -> None:
-        unknown = rates.keys() - self._kinds.keys()
-        if unknown:
-            raise ValueError(f"no such kind: {', '.join(sorted(unknown))}")
-        if not all(0 <= rate <= MOST_PER_S for rate in rates.values()):
-            raise ValueError(f"a rate is between 0 and {MOST_PER_S} requests/s")
-        self._rates = rates
-        for kind, load in self._kinds.items():
-            load.resize(rates.get(kind, 0))
-        self._schedule = Schedule(rates, monotonic_ns())
+    def _set_loads(self, loads: Mapping[str, Load]) -> None:
+        for name, kind in self._kinds.items():
+            load = loads.get(name, Load())
+            self._city.caches[name].keep(load.cache_s)
+            kind.resize(load)
+        self._rates = {name: load.rate for name, load in loads.items()}
+        self._schedule = Schedule(self._rates, monotonic_ns())
 
     def _tick(self) -> None:
         self._city.tick()

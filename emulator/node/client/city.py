@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from emulator.clock import NS_PER_MS
 from emulator.events import Connection, Request, Schedule
+from emulator.node.client.cache import Cache
 from emulator.node.client.config import Config
 from emulator.node.client.loop import Loop
 from emulator.node.client.resolver import Resolver
+from emulator.node.client.schedule import KINDS
 from emulator.node.client.sink import Sink
 
 LATE_NS = 2 * NS_PER_MS  # the bound of the design: later than this counts as late
@@ -75,6 +77,7 @@ class City:
         self.loop = loop
         self.sink = sink
         self.resolver = Resolver(loop, config.resolver, config.fqdn)
+        self.caches = {kind: Cache(self.resolver) for kind in KINDS}
         self.in_flight = 0
         self._numbers: dict[str, int] = {}
         self._second = _Second()

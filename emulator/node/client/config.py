@@ -8,13 +8,45 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from emulator.clock import NS_PER_S
+from emulator.node.client.cache import NO_CACHE, TTL_CACHE
+from emulator.node.client.schedule import KINDS
 
+MOST_PER_S = 1000  # of one kind; five times what a whole city is asked for
+MOST_CONNECTIONS = 1000  # of one kind; far fewer than a process may have descriptors
 UDP_PORT = 20001  # first of the fixed source ports; below the kernel's range of ephemeral ones
 
 
 @dataclass(frozen=True, slots=True)
+class Load:
+    """What one kind of client does. The kind `stream` has so many connections, `keepalive` at
+    least so many; None: as needed. `cache_s` as `cache.Cache.keep` takes it."""
+
+    rate: float = 0.0  # requests/s
+    connections: int | None = None
+    cache_s: float | None = NO_CACHE
+
+
+def loads_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Load]:
+    """{"http": {"rate": 80, "connections": null, "cache_s": 0}}; what is not said has its default.
+
+    ValueError, TypeError, AttributeError: no such loads.
+    """
+    if unknown := data.keys() - set(KINDS):
+        raise ValueError(f"no such kind: {', '.join(sorted(unknown))}")
+    loads = {kind: Load(**load) for kind, load in data.items()}
+    for load in loads.values():
+        if not 0 <= load.rate <= MOST_PER_S:
+            raise ValueError(f"a rate is between 0 and {MOST_PER_S} requests/s")
+        if load.connections is not None and not 0 < load.connections <= MOST_CONNECTIONS:
+            raise ValueError(f"connections are 1 to {MOST_CONNECTIONS}")
+        if load.cache_s is not None and not (load.cache_s >= 0 or load.cache_s == TTL_CACHE):
+            raise ValueError(f"{load.cache_s} s is no time to hold an answer")
+    return loads
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
-    """Timeouts in ns, rates in requests a second by kind, regions as address prefixes."""
+    """Timeouts in ns, loads by kind, regions as address prefixes."""
 
     city: str
     resolver: tuple[str, int]
@@ -25,7 +57,7 @@ class Config:
     lookup_ns: int
     connect_ns: int
     response_ns: int
-    rates: Mapping[str, float]
+    loads: Mapping[str, Load]
     udp_port: int = UDP_PORT
     _seen: dict[str, str] = field(default_factory=dict)
 
@@ -47,7 +79,7 @@ class Config:
             lookup_ns=round(timeouts["lookup_s"] * NS_PER_S),
             connect_ns=round(timeouts["connect_s"] * NS_PER_S),
             response_ns=round(timeouts["response_s"] * NS_PER_S),
-            rates=data["rates"],
+            loads=loads_from_json(data["loads"]),
             udp_port=data.get("udp_port", UDP_PORT),
         )
 

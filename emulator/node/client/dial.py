@@ -17,7 +17,8 @@ from emulator.node.client.schedule import FOREVER
 
 @dataclass(slots=True)
 class Dialled:
-    """What the attempt came to: an open socket, or a failure. Instants in ns."""
+    """What the attempt came to: an open socket, or a failure. Instants in ns; `lookup` None: no
+    answer came, or none was needed."""
 
     sock: socket.socket | None = None
     failure: Failure | None = None
@@ -45,20 +46,22 @@ def lookup_failure(answer: Answer) -> Failure | None:
     return None if answer.rcode == "NOERROR" else Failure("error", answer.rcode)
 
 
-def dial(city: City, port: int, done: Callable[[Dialled], None], deadline: int = FOREVER) -> None:
-    """Look the name up and connect, each within the city's timeout, both before `deadline`.
+def dial(city: City, client: str, done: Callable[[Dialled], None], deadline: int = FOREVER) -> None:
+    """Look the name up and connect as `client` (a kind) does, each within the city's timeout,
+    both before `deadline`.
 
     Calls `done` exactly once, possibly before this returns.
     """
-    _Dial(city, port, done, deadline).begin()
+    _Dial(city, client, done, deadline).begin()
 
 
 class _Dial:
     def __init__(
-        self, city: City, port: int, done: Callable[[Dialled], None], deadline: int
+        self, city: City, client: str, done: Callable[[Dialled], None], deadline: int
     ) -> None:
         self._city = city
-        self._port = port
+        self._names = city.caches[client]
+        self._port = city.config.echo_port if client == "stream" else city.config.port
         self._done = done
         self._deadline = deadline
         self._result = Dialled()
@@ -66,14 +69,14 @@ class _Dial:
 
     def begin(self) -> None:
         limit = min(self._city.config.lookup_ns, self._deadline - monotonic_ns())
-        self._city.resolver.lookup(limit, self._answered)
+        self._names.lookup(limit, self._answered)
 
     def _answered(self, answer: Answer) -> None:
         failure = lookup_failure(answer)
         if failure:
             self._fail(failure)
             return
-        self._result.lookup = answer.t
+        self._result.lookup = None if answer.is_held else answer.t
         self._result.address = answer.addresses[0]
         self._connect()
 

@@ -1,8 +1,4 @@
-"""HTTP/1.1 over one connection (`Link`), and the two kinds of load that use it.
-
-`NewConnections` opens one for every request and closes it itself. `KeepAlive` has a pool: one
-request a connection at a time, the one used last is used next, a new one if none is idle.
-"""
+"""HTTP/1.1 over one connection (`Link`), and kind `http`, which opens one for every request."""
 
 from __future__ import annotations
 
@@ -15,9 +11,13 @@ from time import monotonic_ns
 import h11
 
 from emulator.node.client.city import City, Failure, Pending, failure_of
+from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
 from emulator.node.client.loop import Timer
 
+# What a server may say before it closes a connection on which nothing was ever asked (HAProxy
+# does, after its `timeout http-request`).
+_TIRED = b"HTTP/1.1 408 "
 _WATCHED = select.EPOLLIN | select.EPOLLRDHUP
 
 
@@ -78,7 +78,8 @@ class Link:
             self._broken(error)
             return
         if self._pending is None:
-            self.close("us" if data else "peer-fin", "EPROTO" if data else "idle")
+            is_tired = not data or data.startswith(_TIRED)
+            self.close("peer-fin" if is_tired else "us", "idle" if is_tired else "EPROTO")
             self._done(self)
             return
         if data and self._pending.first is None:
@@ -146,13 +147,13 @@ class Link:
 
 
 class NewConnections:
-    """Kind `http`: one connection for one request."""
+    """Kind `http`: one connection for one request, closed by us."""
 
     def __init__(self, city: City) -> None:
         self._city = city
         self._conns = 0
 
-    def resize(self, rate: float) -> None:
+    def resize(self, load: Load) -> None:
         """Nothing outlives a request here."""
 
     def start(self, planned: int) -> None:
@@ -165,81 +166,18 @@ class NewConnections:
             result.stamp(pending)
             pending.conn = conn
             if result.failure:
-                pending.region = _region(self._city, result)
+                pending.region = region_of(self._city, result)
                 self._city.end(pending, result.failure)
             else:
                 Link(self._city, result, conn, _close).ask(pending)
 
-        dial(self._city, self._city.config.port, dialled)
+        dial(self._city, "http", dialled)
 
 
 def _close(link: Link) -> None:
     link.close("us", "")
 
 
-def _region(city: City, result: Dialled) -> str:
+def region_of(city: City, result: Dialled) -> str:
+    """The region that an attempt went to; "" if it never knew where."""
     return city.config.region_of(result.address) if result.address else ""
-
-
-class KeepAlive:
-    """Kind `keepalive`: a pool of connections, last in, first out."""
-
-    def __init__(self, city: City) -> None:
-        self._city = city
-        self._conns = 0
-        self._idle: list[Link] = []
-        self._wanted = False
-
-    def resize(self, rate: float) -> None:
-        """Without a rate the pool is closed, now or when the answers in flight are there."""
-        self._wanted = rate > 0
-        while self._idle and not self._wanted:
-            self._retire(self._idle.pop())
-
-    def start(self, planned: int) -> None:
-        """Begin the request that was due at `planned`."""
-        pending = self._city.begin("keepalive", planned)
-        while self._idle:
-            if self._idle[-1].usable():
-                self._idle.pop().ask(pending)
-                return
-        self._open(pending)
-
-    def _open(self, pending: Pending) -> None:
-        self._conns += 1
-        conn = pending.conn = self._conns
-        self._city.connection("keepalive", conn, "attempt")
-
-        def dialled(result: Dialled) -> None:
-            result.stamp(pending)
-            pending.region = _region(self._city, result)
-            phase, failure = ("failed", result.failure) if result.failure else ("open", None)
-            self._city.connection(
-                "keepalive", conn, phase, address=result.address, port=result.port,
-                closed_by=failure.closed_by if failure else "",
-                detail=failure.detail if failure else "",
-            )  # fmt: skip
-            if failure:
-                self._city.end(pending, failure)
-            else:
-                Link(self._city, result, conn, self._rested).ask(pending)
-
-        dial(self._city, self._city.config.port, dialled)
-
-    def _rested(self, link: Link) -> None:
-        """A link has ended its request, or was closed while it was idle."""
-        if link.closed is None and self._wanted:
-            self._idle.append(link)
-            return
-        if link in self._idle:
-            self._idle.remove(link)
-        self._retire(link)
-
-    def _retire(self, link: Link) -> None:
-        link.close("us", "idle")
-        assert link.closed is not None  # noqa: S101 - close sets it
-        closed_by, detail = link.closed
-        self._city.connection(
-            "keepalive", link.conn, "close", address=link.address, port=link.port,
-            closed_by=closed_by, detail=detail,
-        )  # fmt: skip

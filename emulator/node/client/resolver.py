@@ -1,4 +1,5 @@
-"""The stub resolver of a host, as glibc's behaves: no cache, two tries, one deadline.
+"""The stub resolver of a host, as glibc's behaves: no cache (`cache` is one), two tries, one
+deadline.
 
 Every lookup has a socket of its own (random source port, from the kernel) and a random id. The
 query is sent again after half the time; at once if the resolver refuses, fails or its port is
@@ -32,6 +33,7 @@ class Answer:
     addresses: tuple[str, ...] = ()
     ttl: int = 0
     errno: int = 0  # of a socket call that failed
+    is_held: bool = False  # by a cache of the client's own: nobody was asked
 
 
 class Resolver:

@@ -1,4 +1,5 @@
-"""Kind `stream`: long-lived TCP connections to the echo port, each with a message every 200 ms.
+"""Kind `stream`: long-lived TCP connections to the echo port, each with a message every 200 ms
+(less often where more streams were asked for than the rate needs).
 
 A stream lives for ever: it connects, and when the connection ends or stalls it connects again. An
 attempt (lookup and connect) has the city's connect timeout; after a failed one, or a connection
@@ -17,6 +18,7 @@ from time import monotonic_ns
 
 from emulator.clock import NS_PER_MS
 from emulator.node.client.city import City, Failure, Pending, failure_of
+from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
 
 BACK_OFF_NS = 100 * NS_PER_MS
@@ -26,7 +28,7 @@ _UNCONNECTED = Failure("error", "unconnected")
 
 
 class Streams:
-    """As many streams as the rate needs; the messages go round them."""
+    """As many streams as were asked for, else as the rate needs; the messages go round them."""
 
     def __init__(self, city: City) -> None:
         self.city = city
@@ -34,9 +36,10 @@ class Streams:
         self._turn = 0
         self._streams: list[_Stream] = []
 
-    def resize(self, rate: float) -> None:
+    def resize(self, load: Load) -> None:
         """More or fewer streams; those that fit stay as they are."""
-        wanted = max(1, round(rate / MESSAGES_PER_S)) if rate > 0 else 0
+        wanted = load.connections or max(1, round(load.rate / MESSAGES_PER_S))
+        wanted = wanted if load.rate > 0 else 0
         for stream in self._streams[wanted:]:
             stream.retire()
         del self._streams[wanted:]
@@ -75,7 +78,7 @@ class _Stream:
         self._conn = self._streams.new_conn()
         self._city.connection("stream", self._conn, "attempt")
         deadline = monotonic_ns() + self._city.config.connect_ns
-        dial(self._city, self._city.config.echo_port, self._attempted, deadline)
+        dial(self._city, "stream", self._attempted, deadline)
 
     def send(self, planned: int) -> None:
         if self._sock is None and self._why is None:

@@ -17,6 +17,7 @@ from functools import partial
 from time import monotonic_ns
 
 from emulator.node.client.city import City, Failure, Pending, failure_of
+from emulator.node.client.config import Load
 from emulator.node.client.dial import lookup_failure
 from emulator.node.client.loop import Timer
 from emulator.node.client.resolver import Answer
@@ -40,9 +41,9 @@ class Datagrams:
         self._sockets: list[socket.socket] = []
         self._waiting: dict[int, _Sent] = {}
 
-    def resize(self, rate: float) -> None:
+    def resize(self, load: Load) -> None:
         """The source ports are opened at the first need, and stay open."""
-        if rate > 0 and not self._sockets:
+        if load.rate > 0 and not self._sockets:
             self._sockets = [self._open(self._city.config.udp_port + k) for k in range(PORTS)]
 
     def start(self, planned: int) -> None:
@@ -50,7 +51,8 @@ class Datagrams:
         pending = self._city.begin("udp", planned)
         pending.protocol = "udp"
         pending.port = self._city.config.udp_port + pending.n % PORTS
-        self._city.resolver.lookup(self._city.config.lookup_ns, partial(self._answered, pending))
+        done = partial(self._answered, pending)
+        self._city.caches["udp"].lookup(self._city.config.lookup_ns, done)
 
     def _open(self, port: int) -> socket.socket:
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -64,7 +66,7 @@ class Datagrams:
         if failure:
             self._city.end(pending, failure)
             return
-        pending.lookup = answer.t
+        pending.lookup = None if answer.is_held else answer.t
         pending.address = answer.addresses[0]
         pending.region = self._city.config.region_of(pending.address)
         pending.connecting = monotonic_ns()

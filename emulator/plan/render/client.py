@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from emulator.plan import addressing
 from emulator.plan.model import HostSpec, Plan
+from emulator.scenario.model import Load
 from emulator.topology.model import CLIENT_KINDS
 
 
@@ -24,9 +25,13 @@ def render_client(plan: Plan, host: HostSpec) -> str:
         },
         "regions": {s.name: [s.public_prefix] for s in plan.sites if s.kind == "region"},
         "timeouts": asdict(timeouts),
-        "rates": dict.fromkeys(CLIENT_KINDS, plan.topology.light_traffic),
+        "loads": _light(plan.topology.light_traffic),
     }
     return json.dumps(config, indent=2) + "\n"
+
+
+def _light(rate: float) -> dict[str, object]:
+    return {kind: Load(kind, rate).to_json() for kind in CLIENT_KINDS} if rate else {}
 
 
 def render_resolv(plan: Plan, host: HostSpec) -> str:

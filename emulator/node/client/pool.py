@@ -1,0 +1,118 @@
+"""Kind `keepalive`: a pool of HTTP connections, last in, first out.
+
+One request a connection at a time; the one used last is used next, a new one if none is idle.
+
+With `connections` the pool is kept warm, as real pools with a minimum are: so many are opened at
+the start, all at once, and a lost one is replaced at once and not at the next need. An attempt
+that failed is made again after BACK_OFF_NS. Counted are all connections of the pool, idle, in use
+or being opened; where requests need more, it grows, and does not shrink again. Nobody looks
+whether an idle connection still leads anywhere: one that fell silent is found out by the request
+that gets it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from time import monotonic_ns
+
+from emulator.clock import NS_PER_MS
+from emulator.node.client.city import City, Pending
+from emulator.node.client.config import Load
+from emulator.node.client.dial import Dialled, dial
+from emulator.node.client.http import Link, region_of
+
+BACK_OFF_NS = 100 * NS_PER_MS
+
+
+class KeepAlive:
+    """Every request gets a connection of the pool, or opens one for it."""
+
+    def __init__(self, city: City) -> None:
+        self._city = city
+        self._conns = 0
+        self._idle: list[Link] = []
+        self._wanted = False
+        self._least = 0
+        self._size = 0  # idle, in use, being opened
+        self._backing_off = 0  # to be opened again soon
+
+    def resize(self, load: Load) -> None:
+        """Without a rate the pool is closed, now or when the answers in flight are there."""
+        self._wanted = load.rate > 0
+        self._least = load.connections or 0
+        while self._idle and not self._wanted:
+            self._retire(self._idle.pop())
+        self._fill()
+
+    def start(self, planned: int) -> None:
+        """Begin the request that was due at `planned`."""
+        pending = self._city.begin("keepalive", planned)
+        while self._idle:
+            if self._idle[-1].usable():
+                self._idle.pop().ask(pending)
+                return
+        self._open(pending)
+
+    def _fill(self) -> None:
+        """Open what is missing."""
+        while self._wanted and self._size + self._backing_off < self._least:
+            self._open(None)
+
+    def _open(self, pending: Pending | None) -> None:
+        """A new connection, for this request or to stay idle."""
+        self._conns += 1
+        self._size += 1
+        if pending is not None:
+            pending.conn = self._conns
+        self._city.connection("keepalive", self._conns, "attempt")
+        dial(self._city, "keepalive", partial(self._dialled, self._conns, pending))
+
+    def _dialled(self, conn: int, pending: Pending | None, result: Dialled) -> None:
+        failure = result.failure
+        if pending is not None:
+            result.stamp(pending)
+            pending.region = region_of(self._city, result)
+        self._city.connection(
+            "keepalive", conn, "failed" if failure else "open", address=result.address,
+            port=result.port, closed_by=failure.closed_by if failure else "",
+            detail=failure.detail if failure else "",
+        )  # fmt: skip
+        if failure:
+            self._back_off()
+            if pending is not None:
+                self._city.end(pending, failure)
+            return
+        link = Link(self._city, result, conn, self._rested)
+        if pending is not None:
+            link.ask(pending)
+        else:
+            self._rested(link)
+
+    def _back_off(self) -> None:
+        self._size -= 1
+        self._backing_off += 1
+        self._city.loop.at(monotonic_ns() + BACK_OFF_NS, self._open_again)
+
+    def _open_again(self) -> None:
+        self._backing_off -= 1
+        self._fill()
+
+    def _rested(self, link: Link) -> None:
+        """A link has ended its request, was opened to stay idle, or was closed while it was."""
+        if link.closed is None and self._wanted:
+            self._idle.append(link)
+            return
+        if link in self._idle:
+            self._idle.remove(link)
+        self._retire(link)
+
+    def _retire(self, link: Link) -> None:
+        link.close("us", "idle")
+        assert link.closed is not None  # noqa: S101 - close sets it
+        closed_by, detail = link.closed
+        self._city.connection(
+            "keepalive", link.conn, "close", address=link.address, port=link.port,
+            closed_by=closed_by, detail=detail,
+        )  # fmt: skip
+        self._size -= 1
+        self._fill()
