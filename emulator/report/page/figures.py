@@ -1,0 +1,111 @@
+"""What all charts share: figures as plain dicts, as Plotly reads them. No Plotly is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from emulator.report.page.palette import GUIDE, INK, LINE, MUTED
+
+Figure = dict[str, Any]
+Trace = dict[str, Any]
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+CLEAR = "rgba(0,0,0,0)"
+
+
+def figure(data: list[Trace], height: int, **layout: Any) -> Figure:
+    """A figure of this height in pixels; its width is the page's."""
+    base: dict[str, Any] = {
+        "height": height,
+        "margin": {"l": 8, "r": 48, "t": 6, "b": 34},
+        "paper_bgcolor": CLEAR,
+        "plot_bgcolor": CLEAR,
+        "font": {"family": FONT, "size": 12, "color": INK},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": "zoom",
+        "shapes": [],
+        "annotations": [],
+    }
+    return {"data": data, "layout": base | layout}
+
+
+def seconds_axis(end_s: float, **more: Any) -> dict[str, Any]:
+    """Time from left to right, from 0 to `end_s`."""
+    return {
+        "range": [0, round(end_s, 3)],
+        "ticksuffix": " s",
+        "nticks": 8,
+        "gridcolor": GUIDE,
+        "linecolor": LINE,
+        "tickfont": {"color": MUTED, "size": 11},
+        "zeroline": False,
+        "showline": True,
+        **more,
+    }
+
+
+def hidden_axis(low: float, high: float, **more: Any) -> dict[str, Any]:
+    """Rows from top to bottom, named by annotations inside; it does not zoom."""
+    return {
+        "range": [low, high],
+        "visible": False,
+        "fixedrange": True,
+        **more,
+    }
+
+
+def milliseconds_axis(low_ms: float, high_ms: float) -> dict[str, Any]:
+    """Times from `low_ms` to `high_ms`, each decade as wide as the next."""
+    first, last = math.floor(math.log10(low_ms)), math.ceil(math.log10(high_ms))
+    decades = range(first, max(last, first + 1) + 1)
+    return {
+        "type": "log",
+        "range": [decades[0], decades[-1]],
+        "tickvals": [10.0**d for d in decades],
+        "ticktext": [show_ms(10.0**d) for d in decades],
+        "gridcolor": GUIDE,
+        "linecolor": LINE,
+        "tickfont": {"color": MUTED, "size": 11},
+        "zeroline": False,
+        "showline": True,
+        "fixedrange": True,
+    }
+
+
+def words(text: str, x: float, y: float, **more: Any) -> dict[str, Any]:
+    """Words inside a chart; `x` is a share of its width unless `more` says xref="x"."""
+    return {
+        "text": plain(text),
+        "x": x,
+        "y": y,
+        "xref": "paper",
+        "yref": "y",
+        "xanchor": "left",
+        "yanchor": "middle",
+        "showarrow": False,
+        "font": {"size": 12, "color": INK},
+        **more,
+    }
+
+
+def plain(text: str) -> str:
+    """Text that Plotly does not read as its little HTML."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def show_ms(value: float) -> str:
+    """`6.2 ms`, `1.5 s`."""
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
+
+
+def swatch(words_: str, colour: str, symbol: str = "bar") -> tuple[str, str, str]:
+    """An entry of a legend: words, colour, shape."""
+    return words_, colour, symbol
+
+
+def rounded(values: Sequence[float], digits: int = 3) -> list[float]:
+    """No more digits than a picture can show."""
+    return [round(value, digits) for value in values]

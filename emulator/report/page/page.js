@@ -1,0 +1,101 @@
+"use strict";
+(async () => {
+  const PRINTED_PX = 700; // A4 less its margins, at 96 px an inch
+  const root = document.documentElement;
+  root.classList.add("charts"); // hides the text that stands in for charts
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const plots = [...document.querySelectorAll(".plot")];
+
+  async function unpack(id) {
+    const packed = document.getElementById(id).textContent;
+    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+    return new Response(stream).text();
+  }
+
+  // A figure is made in light colours; every other string and number is the same in the dark.
+  function coloured(value, twins) {
+    if (typeof value === "string") return twins[value] ?? value;
+    if (Array.isArray(value)) return value.map((each) => coloured(each, twins));
+    if (value === null || typeof value !== "object") return value;
+    const changed = {};
+    for (const [key, each] of Object.entries(value)) {
+      changed[key] = ["x", "y", "customdata"].includes(key) ? each : coloured(each, twins);
+    }
+    return changed;
+  }
+
+  function shaded(text, twins) {
+    return text.replace(/#[0-9a-f]{6}/g, (colour) => twins[colour] ?? colour);
+  }
+
+  function draw(plot, look) {
+    const { data, layout } = coloured(told.figures[Number(plot.dataset.figure)], look.twins);
+    for (const note of layout.annotations) note.text = shaded(note.text, look.twins);
+    layout.hoverlabel = look.hover;
+    layout.width = look.width || plot.clientWidth;
+    if (coarse) layout.dragmode = false; // a finger scrolls the page
+    if (plot.zoom) layout.xaxis.range = plot.zoom;
+    const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
+    if (coarse) config.displayModeBar = false;
+    return Plotly.react(plot, data, layout, config);
+  }
+
+  function look() {
+    return dark.matches
+      ? { twins: told.dark, hover: { bgcolor: "#2a313a", bordercolor: "#4a545f", font: { color: "#e8eaed" } } }
+      : { twins: {}, hover: { bgcolor: "#ffffff", bordercolor: "#9aa4ae", font: { color: "#1b1f24" } } };
+  }
+
+  function printed() {
+    return { twins: {}, hover: {}, width: PRINTED_PX };
+  }
+
+  // One zoom for everything that has the run's clock below it.
+  function follow(plot) {
+    plot.on("plotly_relayout", (change) => {
+      const range = change["xaxis.autorange"] ? plot.whole
+        : change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+      if (range[0] === undefined || plot.dataset.clock === undefined) return;
+      for (const other of plots) {
+        if (other.dataset.clock === undefined || !other.layout) continue;
+        other.zoom = range;
+        const [from, to] = other.layout.xaxis.range;
+        if (from !== range[0] || to !== range[1]) Plotly.relayout(other, { "xaxis.range": [...range] });
+      }
+    });
+  }
+
+  const pause = () => new Promise((done) => setTimeout(done));
+
+  let told;
+  try {
+    told = JSON.parse(await unpack("told"));
+    const library = document.createElement("script");
+    library.textContent = await unpack("plotly");
+    document.head.append(library);
+    if (!window.Plotly) throw new Error("the plotting library did not load");
+  } catch (error) {
+    root.classList.remove("charts");
+    console.error(error);
+    return;
+  }
+  for (const plot of plots) {
+    if (!plot.layout) await draw(plot, look());
+    plot.whole = told.figures[Number(plot.dataset.figure)].layout.xaxis.range;
+    follow(plot);
+    await pause(); // the page stays quick while it is drawn
+  }
+  root.dataset.drawn = "yes";
+  let width = innerWidth;
+  const again = () => plots.forEach((plot) => draw(plot, look()));
+  dark.addEventListener("change", again);
+  addEventListener("resize", () => {
+    if (innerWidth === width) return; // a phone's address bar came or went
+    width = innerWidth;
+    again();
+  });
+  addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, printed())));
+  addEventListener("afterprint", again);
+})();
