@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any
 
 from emulator.analysis.measurements import PARTS, Measurements, Row
-from emulator.analysis.periods import intervals, is_on, is_within
+from emulator.analysis.periods import Interval, intervals, is_on, is_within
 from emulator.analysis.series import Sample
-from emulator.analysis.timeline import Client, History
+from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import client_name
 from emulator.scenario.model import Comparison, Objective, Period
 
@@ -110,12 +110,17 @@ def _rows(measured: Measurements, history: History, objective: Objective) -> lis
     return [
         row
         for fault in measured.faults
-        if period.kind == "run"
-        or (is_on(fault.life, period.target) if period.kind == "down" else False)
-        or (period.kind != "down" and is_within(fault.life.began, among))
+        if _is_of(fault.life, period, among)
         for row in fault.rows
         if speaks_of(objective, row.client)
     ]
+
+
+def _is_of(life: FaultLife, period: Period, among: Sequence[Interval]) -> bool:
+    """Whether a period chooses a fault: by its target, or because it struck within it."""
+    if period.kind == "down":
+        return is_on(life, period.target)
+    return period.kind == "run" or is_within(life.began, among)
 
 
 def _recovery(row: Row) -> Value:
@@ -169,8 +174,8 @@ def predicted_values(history: History, objective: Objective) -> tuple[Value, ...
     """The predicted recoveries of the faults of the run (of all that the header foresees, before
     one is injected), for the clients that the objective speaks of."""
     foreseen = history.run.predicted if history.run else {}
-    lives = [x for x in history.injected() if objective.period.kind != "down"
-             or is_on(x, objective.period.target)]  # fmt: skip
+    among = intervals(history, objective.period)
+    lives = [x for x in history.injected() if _is_of(x, objective.period, among)]
     names = list(dict.fromkeys(x.name for x in lives)) if history.injected() else list(foreseen)
     entries = chain.from_iterable(foreseen.get(name, []) for name in names)
     return tuple(
@@ -212,6 +217,11 @@ def _requests_lost(_: Objective, sample: Sample, unknown: int) -> Bounded:
     return (failed, failed, failed + unknown) if sample.count else None
 
 
+def _resets(_: Objective, sample: Sample, unknown: int) -> Bounded:
+    resets = sample.resets
+    return (resets, resets, resets + unknown) if sample.count else None
+
+
 def _latency_ms(objective: Objective, sample: Sample, unknown: int) -> Bounded:
     share, known = share_of(objective.statistic), sample.latencies_ms()
     if not known:
@@ -231,22 +241,10 @@ def _region_share(objective: Objective, sample: Sample, unknown: int) -> Bounded
 _REQUEST_FIGURES: dict[str, Callable[[Objective, Sample, int], Bounded]] = {
     "availability": _availability,
     "requests_lost": _requests_lost,
+    "resets": _resets,
     "latency_ms": _latency_ms,
     "region_share": _region_share,
 }
-
-
-def read_resets(
-    history: History, objective: Objective, clients: Sequence[Client]
-) -> Reading | None:
-    """How many connections an RST ended in the objective's period. Lasting ones tell of it
-    themselves; of the others it is the request that started in it."""
-    among = intervals(history, objective.period)
-    count = 0
-    for client in clients:
-        told = history.requests[client] if client.kind == "http" else history.connections[client]
-        count += sum(e.closed_by == "peer-rst" and is_within(e.t, among) for e in told)
-    return Reading(count, count, count) if among and clients else None
 
 
 def show_figure(figure: str, value: float) -> str:

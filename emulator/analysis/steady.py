@@ -57,7 +57,10 @@ def problems(history: History, steady: SteadyState, end_ns: int) -> tuple[str, .
     for client, rate in planned(history.run).items():
         length_ns = round(_length_s(steady, rate) * NS_PER_S)
         start, settled = end_ns - length_ns, end_ns - round(SETTLE_S * NS_PER_S)
-        told = series(r for r in history.requests.get(client, ()) if start <= r.t < end_ns)
+        told = series(
+            (r for r in history.requests.get(client, ()) if start <= r.t < end_ns),
+            history.connections.get(client, ()),
+        )
         samples[client] = Sample.of([told], [(start, end_ns)])
         if (silent := _silence(told, settled, rate)) and samples[client].count:
             found.append(f"{_name(client)}: {silent}")
@@ -180,7 +183,10 @@ def kept(history: History, steady: SteadyState, expected: Expectation) -> Kept:
     within_ns = 0 if isolated else round(expected.within_s * NS_PER_S)
     end = run_interval(history)[1]
     ends = [end] if isolated else [*(life.began for life in lives[1:]), end]
-    columns = {c: series(history.requests.get(c, ())) for c in planned(history.run)}
+    columns = {
+        c: series(history.requests.get(c, ()), history.connections.get(c, ()))
+        for c in planned(history.run)
+    }
     look = _Look(steady, _common_length_ns(history, steady), columns)
     courses = [
         look.course(life, until, within_ns) for life, until in zip(lives, ends, strict=False)

@@ -1,58 +1,83 @@
-"""Objectives held against what was measured."""
+"""Objectives, promises and waits held against what was measured: passed, failed, inconclusive.
+
+What nobody can tell may be anything: it decides nothing as long as its best and its worst lead to
+the same verdict, and makes the verdict inconclusive where they do not.
+"""
 
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-from emulator.analysis.measurements import Measurements, Row
-from emulator.analysis.words import client_name
+from emulator.analysis.figures import (
+    COUNTS,
+    Reading,
+    Value,
+    holds,
+    is_of_requests,
+    objectives_of,
+    pooled,
+    predicted_values,
+    quantile,
+    read_requests,
+    row_values,
+    share_of,
+    show_figure,
+    speaks_of,
+)
+from emulator.analysis.measurements import Measurements
+from emulator.analysis.periods import intervals
+from emulator.analysis.series import Sample, Series, series_of
+from emulator.analysis.steady import expectation_of, kept, steady_state_of
+from emulator.analysis.timeline import Client, History
+from emulator.clock import NS_PER_S
 from emulator.errors import Exit
-from emulator.scenario.model import Objective, Period
+from emulator.events import Wait
+from emulator.scenario.model import Objective
+
+__all__ = ["Outcome", "Pool", "Verdict", "decide_pool", "exit_code", "objectives_of", "verdicts"]
 
 Outcome = Literal["passed", "failed", "inconclusive"]
-_COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "<=": operator.le,
-    "<": operator.lt,
-    ">=": operator.ge,
-    ">": operator.gt,
-    "==": operator.eq,
-}
-_COUNTS = ("requests_lost", "resets")
-_SHARES = {"p100": 1.0, "p99": 0.99, "p50": 0.5}
+_NEVER = "recovery_s"  # one that never recovered misses any bound, whatever the statistic
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What a statistic was taken of, and held against: so that runs can be taken together."""
+
+    objective: Objective
+    bound: float
+    values: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One objective, decided. `figure` is what was measured, None where there is no number."""
+    """One objective, promise or wait, decided. `measured` is in the figure's unit, None where
+    there is no number."""
 
-    objective: Objective
+    text: str
+    figure: str  # see scenario/objectives.py; "steady_s", "wait_s"
     outcome: Outcome
-    figure: float | None
+    measured: float | None = None
     reason: str = ""
+    pool: Pool | None = None  # of a statistic; None: the figure is of the run as a whole
 
 
-@dataclass(frozen=True, slots=True)
-class _Figure:
-    """One row's value: a number, infinite when it never happened, None when nobody can tell."""
-
-    value: float | None
-    because: str = ""
-
-
-def objectives_of(entries: Sequence[dict[str, Any]]) -> tuple[Objective, ...]:
-    """The objectives in a run's header."""
+def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
+    """The verdicts on a run: its objectives, its promise about the steady state, its waits."""
+    if history.run is None:
+        return ()
+    objectives = objectives_of(history.run.objectives)
+    columns = {}
+    if any(is_of_requests(objective) for objective in objectives):
+        columns = {client: series_of(history, client) for client in history.clients()}
+    decided = [_decide(measured, history, columns, objective) for objective in objectives]
     return tuple(
-        Objective(**{**entry, "period": Period(**entry.get("period", {}))}) for entry in entries
+        _doubted(verdict, measured)
+        for verdict in (*decided, *_promise(history), *map(_wait, history.waits))
     )
-
-
-def verdicts(measured: Measurements, objectives: Sequence[Objective]) -> tuple[Verdict, ...]:
-    """Each objective: passed, failed or inconclusive, over the rows it speaks of."""
-    return tuple(_decide(measured, objective) for objective in objectives)
 
 
 def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
@@ -65,101 +90,110 @@ def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
     return Exit.PASSED
 
 
-def _decide(measured: Measurements, objective: Objective) -> Verdict:
-    figures = _figures(measured, objective)
-    known = [f.value for f in figures if f.value is not None]
-    figure = _statistic(known, objective) if known else None
-    shown = figure if figure is not None and math.isfinite(figure) else None
-    because = "; ".join(f.because for f in figures if f.because)
-    if measured.inconclusive:
-        return Verdict(objective, "inconclusive", shown, "; ".join(measured.inconclusive))
-    if not figures:
-        return Verdict(objective, "inconclusive", None, _nothing(objective))
-    # What nobody can tell may be anything between the best and the worst: it decides nothing
-    # as long as both lead to the same verdict.
-    best, worst = (
-        _holds(objective, [f.value if f.value is not None else guess for f in figures])
-        for guess in (0.0, math.inf)
+def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
+    """Of a run from which nothing may be claimed, not even a miss is."""
+    if not measured.inconclusive:
+        return verdict
+    reason = "; ".join(measured.inconclusive)
+    return Verdict(
+        verdict.text, verdict.figure, "inconclusive", verdict.measured, reason, verdict.pool
     )
+
+
+def _decide(
+    measured: Measurements,
+    history: History,
+    columns: Mapping[Client, Series],
+    objective: Objective,
+) -> Verdict:
+    if objective.is_predicted:
+        values = predicted_values(history, objective)
+        if not values:
+            return _unread(objective, "nothing is predicted for what it speaks of")
+        return _judged(objective, objective.bound, pooled(objective, values))
+    if is_of_requests(objective):
+        spoken = [s for client, s in columns.items() if speaks_of(objective, client)]
+        among = intervals(history, objective.period)
+        reading = read_requests(objective, Sample.of(spoken, among))
+        return _judged(objective, objective.bound, reading) if reading else _nothing(objective)
+    bound = _bound(history, objective)
+    if bound is None:
+        return _unread(objective, "nothing is predicted for what it speaks of")
+    return decide_pool(Pool(objective, bound, row_values(measured, history, objective)))
+
+
+def _bound(history: History, objective: Objective) -> float | None:
+    if not objective.bound_predicted:
+        return objective.bound
+    values = predicted_values(history, objective)
+    numbers = sorted(v.number for v in values if v.number is not None)
+    return quantile(numbers, share_of(objective.bound_predicted)) if numbers else None
+
+
+def decide_pool(pool: Pool) -> Verdict:
+    """The verdict on a statistic of values, of one run or of many."""
+    reading = pooled(pool.objective, pool.values)
+    if reading is None:
+        return _nothing(pool.objective)
+    never = pool.objective.figure == _NEVER and any(v.number == math.inf for v in pool.values)
+    verdict = _judged(pool.objective, pool.bound, reading)
+    outcome: Outcome = "failed" if never else verdict.outcome
+    reason = verdict.reason
+    if pool.objective.bound_predicted:
+        said = show_figure(pool.objective.figure, pool.bound)
+        reason = "; ".join(filter(None, (f"predicted is {said}", reason)))
+    # Counts hold in every run or not at all: there is nothing to take together.
+    kept_pool = None if pool.objective.figure in COUNTS else pool
+    return Verdict(verdict.text, verdict.figure, outcome, verdict.measured, reason, kept_pool)
+
+
+def _judged(objective: Objective, bound: float, reading: Reading | None) -> Verdict:
+    assert reading is not None  # noqa: S101 - callers have seen a value
+    outcome = _outcome(objective, bound, reading)
+    finite = reading.measured is not None and math.isfinite(reading.measured)
+    shown = reading.measured if finite else None
+    return Verdict(objective.text, objective.figure, outcome, shown, reading.because)
+
+
+def _outcome(objective: Objective, bound: float, reading: Reading) -> Outcome:
+    low, high = reading.lowest, reading.highest
+    if objective.comparison == "==" and low <= bound <= high and low != high:
+        return "inconclusive"
+    best, worst = (holds(objective.comparison, value, bound) for value in (low, high))
     if best != worst:
-        return Verdict(objective, "inconclusive", shown, because)
-    never = any(f.value == math.inf for f in figures) and objective.figure == "recovery_s"
-    passed = best and not never
-    return Verdict(objective, "passed" if passed else "failed", shown, because)
+        return "inconclusive"
+    return "passed" if best else "failed"
 
 
-def _holds(objective: Objective, values: Sequence[float]) -> bool:
-    compare = _COMPARE[objective.comparison]
-    return compare(_statistic(values, objective), objective.bound)
+def _promise(history: History) -> tuple[Verdict, ...]:
+    run = history.run
+    expected = expectation_of(run) if run else None
+    if run is None or expected is None:
+        return ()
+    within = f" within {expected.within_s:g} s" if expected.kind == "recovery" else ""
+    seen = kept(history, steady_state_of(run), expected)
+    text = f"expect {expected.kind}{within}"
+    return (Verdict(text, "steady_s", seen.outcome, seen.steady_s, seen.reason),)
 
 
-def _statistic(values: Sequence[float], objective: Objective) -> float:
-    """The value that the statistic's share of all values does not exceed; counts add up."""
-    if objective.figure in _COUNTS:
-        return sum(values)
-    ordered = sorted(values)
-    share = _SHARES.get(objective.statistic, 1.0)
-    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+def _wait(wait: Wait) -> Verdict:
+    text = f"wait_until {wait.text} within {wait.within_s:g} s"
+    if wait.met:
+        return Verdict(text, "wait_s", "passed", (wait.t - wait.began) / NS_PER_S)
+    reason = "not met, so the steps after it were not taken"
+    return Verdict(
+        text, "wait_s", "failed", reason=f"{reason}: {wait.detail}" if wait.detail else reason
+    )
 
 
-def _figures(measured: Measurements, objective: Objective) -> list[_Figure]:
-    if objective.figure == "availability":
-        return _availability(measured, objective)
-    rows = [row for row in measured.rows() if _speaks_of(objective, row.client)]
-    figures = [_ROW_FIGURES[objective.figure](row) for row in rows]
-    return [figure for figure in figures if figure is not None]
+def _unread(objective: Objective, reason: str) -> Verdict:
+    return Verdict(objective.text, objective.figure, "inconclusive", reason=reason)
 
 
-def _speaks_of(objective: Objective, client: tuple[str, str]) -> bool:
-    city, kind = client
-    return objective.city in (None, city) and objective.client in (None, kind)
-
-
-def _availability(measured: Measurements, objective: Objective) -> list[_Figure]:
-    counts = [
-        pair for client, pair in measured.availability.items() if _speaks_of(objective, client)
-    ]
-    ok, failed = sum(c[0] for c in counts), sum(c[1] for c in counts)
-    return [_Figure(ok / (ok + failed))] if ok + failed else []
-
-
-def _recovery(row: Row) -> _Figure:
-    if row.state == "unaffected":
-        return _Figure(0.0)
-    if row.state == "not_recovered":
-        return _Figure(math.inf, f"{client_name(row.client)}: not recovered, {row.reason}")
-    if row.state == "inconclusive":
-        return _Figure(None, f"{client_name(row.client)}: {row.reason}")
-    return _Figure(row.recovery_s)
-
-
-def _reversion(row: Row) -> _Figure | None:
-    if row.reversion is None:
-        return None
-    if not row.reversion.region:
-        return _Figure(None, f"{client_name(row.client)}: the history ends too soon after the heal")
-    if row.reversion.seconds is None:
-        return _Figure(math.inf, f"{client_name(row.client)}: stays on {row.reversion.region}")
-    return _Figure(row.reversion.seconds)
-
-
-def _counted(row: Row, value: float) -> _Figure:
-    """A count is only known where the row's requests are."""
-    if row.state == "inconclusive":
-        return _Figure(None, f"{client_name(row.client)}: {row.reason}")
-    return _Figure(value)
-
-
-_ROW_FIGURES: dict[str, Callable[[Row], _Figure | None]] = {
-    "recovery_s": _recovery,
-    "reversion_s": _reversion,
-    "outage_s": lambda row: _counted(row, row.outage_s),
-    "requests_lost": lambda row: _counted(row, row.requests_lost),
-    "resets": lambda row: _counted(row, row.reset),
-}
-
-
-def _nothing(objective: Objective) -> str:
+def _nothing(objective: Objective) -> Verdict:
     if objective.figure == "reversion_s":
-        return "nothing was healed that a client had left"
-    return "no client of the run is what it speaks of, or no fault took effect"
+        return _unread(objective, "nothing was healed that a client had left")
+    if is_of_requests(objective):
+        when = "" if objective.period.kind == "run" else " in its period"
+        return _unread(objective, f"no request{when} is what it speaks of")
+    return _unread(objective, "no client of the run is what it speaks of, or no fault took effect")

@@ -9,7 +9,7 @@ import click
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import History, read_history
-from emulator.analysis.verdict import exit_code, objectives_of, verdicts
+from emulator.analysis.verdict import exit_code, verdicts
 from emulator.cli.common import console, echo_json, json_option, progress_bar
 from emulator.controller.doctor import examine
 from emulator.controller.prepare import prepare
@@ -194,5 +194,4 @@ def _history(run: Path) -> History:
 
 def verdict_code(measured: Measurements, history: History) -> Exit:
     """The exit code that a measured run deserves."""
-    objectives = objectives_of(history.run.objectives) if history.run else ()
-    return exit_code(measured, verdicts(measured, objectives))
+    return exit_code(measured, verdicts(measured, history))

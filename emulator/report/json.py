@@ -19,7 +19,8 @@ first planned request; null: does not apply or did not happen:
                     connections (what became of those open at the fault, counted), resets,
                     from_region, to_region, baseline_availability, reversion (seconds | null:
                     stays; region, "": too soon to tell), notes[]
-    objectives[]    text, figure, outcome, measured, reason
+    objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until),
+                    outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
     availability[]  city, client, ok, failed: over the whole run
     schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
     agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire
@@ -35,7 +36,7 @@ from emulator.analysis.explain import explain
 from emulator.analysis.measurements import PARTS, FaultMeasured, Measurements, Milestones, Row
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
-from emulator.analysis.verdict import Verdict, exit_code, objectives_of, verdicts
+from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.errors import Exit
 
 SCHEMA = 1
@@ -45,8 +46,7 @@ _RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
 
 def report_json(measured: Measurements, history: History) -> dict[str, Any]:
     """The whole report as plain values; the module says what they mean."""
-    objectives = objectives_of(history.run.objectives) if history.run else ()
-    decided = verdicts(measured, objectives)
+    decided = verdicts(measured, history)
     why = explain(measured, history)
     return {
         "schema": SCHEMA,
@@ -142,10 +142,10 @@ def _disagreeing(path: Milestones, history: History) -> list[dict[str, Any]]:
 
 def _objective(verdict: Verdict) -> dict[str, Any]:
     return {
-        "text": verdict.objective.text,
-        "figure": verdict.objective.figure,
+        "text": verdict.text,
+        "figure": verdict.figure,
         "outcome": verdict.outcome,
-        "measured": verdict.figure,
+        "measured": verdict.measured,
         "reason": verdict.reason,
     }
 

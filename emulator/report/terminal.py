@@ -12,10 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from emulator.analysis.explain import explain
+from emulator.analysis.figures import show_figure
 from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
-from emulator.analysis.verdict import Verdict, objectives_of, verdicts
+from emulator.analysis.verdict import Verdict, verdicts
 from emulator.analysis.words import client_name, listed, plural
 from emulator.report.cells import city_rows, loss_cells, part_headings, path_rows, recovery_cells
 from emulator.report.strip import legend, strip_lines
@@ -47,8 +48,7 @@ def render_report(
     console.print()
     for reason in measured.inconclusive:
         _words(console, f"inconclusive: {reason}", width, style="yellow")
-    objectives = objectives_of(history.run.objectives) if history.run else ()
-    for verdict in verdicts(measured, objectives):
+    for verdict in verdicts(measured, history):
         _verdict(verdict, console, width, said=measured.inconclusive)
     if saved:
         console.print(Text(f"history: {saved}"), soft_wrap=True)
@@ -154,16 +154,10 @@ def _wire(measured: Measurements, console: Console) -> None:
 
 def _verdict(verdict: Verdict, console: Console, width: int, said: Sequence[str]) -> None:
     style = _COLOURS[verdict.outcome]
-    figure = f" ({_figure(verdict)})" if verdict.figure is not None else ""
+    known = verdict.measured is not None
+    figure = f" ({show_figure(verdict.figure, verdict.measured or 0.0)})" if known else ""
     reason = f": {verdict.reason}" if verdict.reason and not said else ""
-    _words(console, f"{verdict.outcome}: {verdict.objective.text}{figure}{reason}", width, style)
-
-
-def _figure(verdict: Verdict) -> str:
-    value, figure = verdict.figure or 0.0, verdict.objective.figure
-    if figure.endswith("_s"):
-        return f"{value:.2f} s"
-    return f"{value:.3%}" if figure == "availability" else f"{value:g}"
+    _words(console, f"{verdict.outcome}: {verdict.text}{figure}{reason}", width, style)
 
 
 def _table(*headings: str, right: Sequence[int] = (), gap: int = 2) -> Table:
