@@ -23,11 +23,17 @@ POLL_S = 0.05
 Delays = dict[tuple[str, str], int]
 
 
-def wait_until_ready(plan: Plan, wan: Wan) -> Delays:
+def wait_until_ready(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
     """Check a lab that runs; the measured one-way delays by path (ns). Raises NotReady."""
-    measured = wait_until_paths_fit(plan, wan)
-    wait_until(lambda: missing_proxies(plan, wan) + missing_generations(plan, wan))
-    wait_until(lambda: missing_lookups(plan, wan))
+    measured = wait_until_paths_fit(plan, wan, clock)
+    # A region that was just healed needs its checks before it is UP again.
+    rise_s = max(s.rise * s.interval_s + s.timeout_s for s in plan.services)
+    wait_until(
+        lambda: missing_proxies(plan, wan) + missing_generations(plan, wan),
+        clock,
+        SERVICES_S + rise_s,
+    )
+    wait_until(lambda: missing_lookups(plan, wan, clock), clock)
     return measured
 
 
@@ -92,12 +98,14 @@ def misfits(plan: Plan, measured: Mapping[tuple[str, str], int]) -> list[str]:
     return wrong
 
 
-def wait_until(missing: Callable[[], list[str]], clock: Clock = MONOTONIC) -> None:
+def wait_until(
+    missing: Callable[[], list[str]], clock: Clock = MONOTONIC, patience_s: float = SERVICES_S
+) -> None:
     """Ask until nothing is missing any more. Raises NotReady with what still is."""
-    deadline = clock.now_ns() + round(SERVICES_S * NS_PER_S)
+    deadline = clock.now_ns() + round(patience_s * NS_PER_S)
     while still := missing():
         if clock.now_ns() > deadline:
-            raise NotReady(f"not ready after {SERVICES_S:.0f} s: " + "; ".join(still))
+            raise NotReady(f"not ready after {patience_s:.0f} s: " + "; ".join(still))
         clock.sleep(POLL_S)
 
 
