@@ -56,20 +56,25 @@ def reversion(
     preferred = history.run.preferred.get(client.city, []) if history.run else []
     if life.healed is None or not preferred or preferred[0] not in life.sites:
         return None
-    served = [r for r in seen.requests if r.outcome == "ok" and r.t >= life.began]
-    left = [r for r in served if r.t < life.healed and r.region != preferred[0]]
-    after = [r for r in served if r.t >= life.healed and (until is None or r.t < until)]
-    if not left:
+    if all(r.region == preferred[0] for r in _answered(seen.between(life.began, life.healed))):
         return None
+    after = _answered(seen.between(life.healed, until))
     run: list[Request] = []
     for request in after:
-        run = [*run, request] if request.region == preferred[0] else []
+        if request.region != preferred[0]:
+            run = []
+            continue
+        run.append(request)
         if len(run) >= WINDOW_REQUESTS and request.t - run[0].t >= WINDOW_NS:
             return Reversion((run[0].t - life.healed) / NS_PER_S, preferred[0])
     tail = after[-WINDOW_REQUESTS:]
     if run or len(tail) < WINDOW_REQUESTS or tail[-1].t - life.healed < WINDOW_NS:
         return Reversion(None, "")
     return Reversion(None, Counter(r.region for r in tail).most_common(1)[0][0])
+
+
+def _answered(requests: Sequence[Request]) -> list[Request]:
+    return [r for r in requests if r.outcome == "ok"]
 
 
 def _was_open(before: Connection | None, began: int) -> bool:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
+from operator import attrgetter
 
 from emulator.analysis.measurements import Held, Milestones, ServerView
 from emulator.analysis.timeline import Client, History
+from emulator.analysis.windows import Evidence
 from emulator.clock import NS_PER_MS
-from emulator.events import Answer, Generation, Health
+from emulator.events import Answer, Generation, Health, Request
 
 # Name servers are said to disagree when they marked a region further apart than this.
 DISAGREE_NS = 100 * NS_PER_MS
@@ -25,15 +28,15 @@ class Move:
     to_region: str
 
 
-def milestones(history: History, move: Move) -> Milestones:
+def milestones(history: History, seen: Evidence, move: Move) -> Milestones:
     """m1 to m5 of a client that moved; none of them for one that did not.
 
     m1 to m3 apply when DNS moved it: the city's resolver was given the old region before.
     """
     if not move.to_region or move.from_region == move.to_region:
         return Milestones()
-    lookup = _first_lookup(history, move)
-    connected = _first_handshake(history, move)
+    lookup = _first_lookup(history, seen, move)
+    connected = _first_handshake(history, seen, move)
     answer = _new_answer(history, move)
     if answer is None:
         return Milestones(lookup=lookup, connected=connected)
@@ -141,35 +144,44 @@ def _disagreeing(
     return tuple(others)
 
 
-def _first_lookup(history: History, move: Move) -> int | None:
+def _first_lookup(history: History, seen: Evidence, move: Move) -> int | None:
     """When this client was first told another region's address.
 
     A stream says nothing of its lookup: the attempt that came to that address stands for it.
     """
-    lookups = (
-        r.lookup
-        for r in history.requests[move.client]
-        if r.lookup is not None and _elsewhere(history, r.address, move)
-    )
+    told = _first(history, seen, move, attrgetter("lookup"))
+    if told is not None:
+        return told
     connections = history.connections[move.client]
     there = {c.conn for c in connections if _elsewhere(history, c.address, move)}
     attempts = (c.t for c in connections if c.phase == "attempt" and c.conn in there)
-    told = [t for t in lookups if t >= move.began]
-    return min(told or (t for t in attempts if t >= move.began), default=None)
+    return min((t for t in attempts if t >= move.began), default=None)
 
 
-def _first_handshake(history: History, move: Move) -> int | None:
-    handshakes = (
-        r.connected
-        for r in history.requests[move.client]
-        if r.connected is not None and _elsewhere(history, r.address, move)
-    )
+def _first_handshake(history: History, seen: Evidence, move: Move) -> int | None:
     opens = (
         c.t
         for c in history.connections[move.client]
-        if c.phase == "open" and _elsewhere(history, c.address, move)
+        if c.phase == "open" and c.t >= move.began and _elsewhere(history, c.address, move)
     )
-    return min((t for t in chain(handshakes, opens) if t >= move.began), default=None)
+    of_request = _first(history, seen, move, attrgetter("connected"))
+    return min(chain(opens, () if of_request is None else (of_request,)), default=None)
+
+
+def _first(
+    history: History, seen: Evidence, move: Move, instant: Callable[[Request], int | None]
+) -> int | None:
+    """The earliest such instant after the fault, of requests to another region: those that were
+    open at the fault or started until the client had recovered."""
+    best: int | None = None
+    for request in islice(seen.requests, seen.open_at(move.began), seen.place(move.recovered + 1)):
+        if best is not None and request.t >= best:
+            break
+        t = instant(request)
+        is_first = t is not None and t >= move.began and (best is None or t < best)
+        if is_first and _elsewhere(history, request.address, move):
+            best = t
+    return best
 
 
 def _elsewhere(history: History, address: str, move: Move) -> bool:

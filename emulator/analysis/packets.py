@@ -69,6 +69,10 @@ class Packets:
     def text(self, number: int) -> str:
         return self._numbers.texts[number]
 
+    def texts(self) -> Sequence[str]:
+        """All texts, by number: the names of kinds and sites, and every end of a connection."""
+        return self._numbers.texts
+
     def number(self, text: str) -> int | None:
         """None for a text that no packet has."""
         return self._numbers.get(text)

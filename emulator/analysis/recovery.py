@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from operator import attrgetter
+from weakref import WeakKeyDictionary
 
 from emulator.analysis.connections import fates, losses, reversion
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row
@@ -14,12 +17,11 @@ from emulator.analysis.windows import (
     WINDOW_NS,
     Course,
     Evidence,
-    evidence,
     follow,
     is_failed,
     judge,
 )
-from emulator.analysis.wire import Senders, agreement, doubts, schedule_quality, wire_record
+from emulator.analysis.wire import Senders, agreement, doubts, schedule_quality, wire_records
 from emulator.clock import NS_PER_S
 from emulator.events import Request
 
@@ -41,18 +43,23 @@ class _Scene:
     bound_s: float | None
 
 
+# What is known of the clients of a history that is asked about again and again.
+_known: WeakKeyDictionary[History, dict[Client, Evidence]] = WeakKeyDictionary()
+
+
 def measure(history: History) -> Measurements:
     """Every figure that the history supports now; live and afterwards the same code."""
+    lives = history.injected()
+    seen = _evidence(history)
     senders = Senders(history)
-    seen = {
-        client: evidence(
-            history.requests[client], history.last_ns, history.patience_ns(client.city)
-        )
-        for client in history.clients()
-    }
     schedule = schedule_quality(history)
+    ends = [life.healed if life.healed is not None else history.last_ns for life in lives]
+    records = wire_records(history.packets, list(zip(lives, ends, strict=True)))
     return Measurements(
-        faults=tuple(_fault(history, life, seen, senders) for life in history.injected()),
+        faults=tuple(
+            FaultMeasured(life, end, _rows(history, life, seen, senders), record)
+            for life, end, record in zip(lives, ends, records, strict=True)
+        ),
         schedule=schedule,
         agreement=agreement(history),
         availability={client: _availability(e.requests) for client, e in seen.items()},
@@ -62,14 +69,16 @@ def measure(history: History) -> Measurements:
 
 def settled(history: History, fault_id: str, now_ns: int) -> bool:
     """True once nothing more is to be expected of a fault's clients: each has recovered, proved
-    unaffected, or had twice its bound. An unknown or failed fault is settled."""
+    unaffected, or had twice its bound. An unknown or failed fault is settled.
+
+    Asked again it looks only at what was told since.
+    """
     life = history.faults.get(fault_id)
     if life is None or life.failed:
         return True
     if life.inject_began is None or life.inject_ended is None:
         return False
-    for client in history.clients():
-        seen = evidence(history.requests[client], history.last_ns, history.patience_ns(client.city))
+    for client, seen in _evidence(history).items():
         scene = _scene(history, life, client, seen)
         patience_ns = 2 * (scene.bound_s or _GIVE_UP_S / 2) * NS_PER_S
         if now_ns >= life.began + patience_ns + history.patience_ns(client.city):
@@ -81,13 +90,21 @@ def settled(history: History, fault_id: str, now_ns: int) -> bool:
     return True
 
 
-def _fault(
-    history: History, life: FaultLife, seen: dict[Client, Evidence], senders: Senders
-) -> FaultMeasured:
+def _evidence(history: History) -> dict[Client, Evidence]:
+    """What may be judged of every client now."""
+    known = _known.setdefault(history, {})
+    last_ns = history.last_ns
+    for client in history.clients():
+        seen = known.get(client) or Evidence(history.requests[client])
+        known[client] = seen.advanced(last_ns, history.patience_ns(client.city))
+    return known
+
+
+def _rows(
+    history: History, life: FaultLife, seen: Mapping[Client, Evidence], senders: Senders
+) -> tuple[Row, ...]:
     scenes = [_scene(history, life, client, known) for client, known in seen.items()]
-    rows = [_row(scene, senders) for scene in scenes if _was_there(scene)]
-    ends = life.healed if life.healed is not None else history.last_ns
-    return FaultMeasured(life, ends, tuple(rows), wire_record(history, life, ends))
+    return tuple(_row(scene, senders) for scene in scenes if _was_there(scene))
 
 
 def _was_there(scene: _Scene) -> bool:
@@ -97,8 +114,7 @@ def _was_there(scene: _Scene) -> bool:
 
 
 def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) -> _Scene:
-    before = [r for r in seen.requests if r.t < life.began and r.outcome == "ok"]
-    from_region = _majority(before[-_MAJORITY_OF:])
+    from_region = _majority(_last_answered(seen.requests, seen.place(life.began)))
     bound = None
     if history.run and from_region in life.sites:
         for entry in history.run.bounds.get(f"{life.how} {from_region}", []):
@@ -116,7 +132,8 @@ def _row(scene: _Scene, senders: Senders) -> Row:
     to_region = _served(scene, window, until) if state in ("recovered", "unaffected") else ""
     path = Milestones()
     if window is not None:
-        path = milestones(history, Move(client, life.began, window.t, scene.from_region, to_region))
+        move = Move(client, life.began, window.t, scene.from_region, to_region)
+        path = milestones(history, scene.seen, move)
     became, reset = fates(history, client, life.began, until)
     return Row(
         client=client,
@@ -182,31 +199,39 @@ def _baseline(scene: _Scene) -> float | None:
         for t in (other.inject_began, other.healed)
         if t is not None and t < scene.life.began
     ]
-    start = max(steps, default=0)
+    began = scene.life.began
     ok, failed = _availability(
         [
             r
-            for r in scene.seen.requests
-            if start <= r.t < scene.life.began
-            and not (is_failed(r) and (r.end or r.t) >= scene.life.began)
+            for r in scene.seen.between(max(steps, default=0), began)
+            if not (is_failed(r) and (r.end or r.t) >= began)
         ]
     )
     return ok / (ok + failed) if ok + failed else None
 
 
 def _availability(requests: Sequence[Request]) -> tuple[int, int]:
-    return sum(r.outcome == "ok" for r in requests), sum(map(is_failed, requests))
+    ends = Counter(map(attrgetter("outcome"), requests))
+    return ends["ok"], ends["error"] + ends["timeout"]
 
 
 def _served(scene: _Scene, window: Request | None, until: int) -> str:
     """The region that served a window's first requests; without one, the episode's last."""
-    served = [r for r in scene.seen.requests if r.outcome == "ok" and r.t >= scene.life.began]
+    seen, began = scene.seen, scene.life.began
     if window is not None:
-        return _majority([r for r in served if r.t >= window.t][:_MAJORITY_OF])
-    return _majority([r for r in served if r.t < until][-_MAJORITY_OF:])
+        answered = (r for r in seen.between(window.t, None) if r.outcome == "ok")
+        return _majority(islice(answered, _MAJORITY_OF))
+    return _majority(_last_answered(seen.requests, seen.place(until), seen.place(began)))
 
 
-def _majority(requests: Sequence[Request]) -> str:
+def _last_answered(requests: Sequence[Request], end: int, start: int = 0) -> list[Request]:
+    """The last few before a place that were answered."""
+    places = range(end - 1, start - 1, -1)
+    answered = (requests[place] for place in places if requests[place].outcome == "ok")
+    return list(islice(answered, _MAJORITY_OF))
+
+
+def _majority(requests: Iterable[Request]) -> str:
     regions = Counter(r.region for r in requests if r.region)
     return regions.most_common(1)[0][0] if regions else ""
 

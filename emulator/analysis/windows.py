@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from emulator.analysis.measurements import State
 from emulator.clock import NS_PER_S
@@ -18,37 +20,85 @@ UNKNOWN_SHARE = 0.01
 # 10 minutes at 200/s are 120,000 requests; a longer gap is a broken history, and as undecidable.
 _GAP_MAX = 120_000
 
+_Episode = tuple[int, int | None, int | None]  # fault, heal, horizon
 
-@dataclass(frozen=True, slots=True)
+_PLAN = attrgetter("planned")
+_START = attrgetter("t")
+
+
 class Evidence:
-    """Requests in the order of their starts, up to the first that may still be in flight."""
+    """What may be judged of one client: its requests in the order of their starts, up to the
+    first that may still be in flight. It grows with the list that it was made for.
 
-    requests: tuple[Request, ...]
-    missing: tuple[int, ...] = ()  # starts after which a request never told its end
+    A request is told of when it ends, so the quick ones are known first: from the first gap in
+    their numbers on, as far as it may still fill, nothing is judged.
+    """
+
+    def __init__(self, told: Sequence[Request]) -> None:
+        self.requests: list[Request] = []
+        self.missing: list[int] = []  # starts after which a request never told its end
+        self.courses: dict[_Episode, tuple[Course, int]] = {}  # each with how far it has come
+        self._told = told
+        self._longest_ns = 0
+        self._taken = 0
+        self._waiting: list[Request] = []  # by plan; after a gap
+        self._last: Request | None = None  # by plan, of those that may be judged
 
     @property
     def end(self) -> int:
         """Every request that started up to here is accounted for."""
         return self.requests[-1].t if self.requests else 0
 
+    @property
+    def fixed(self) -> int:
+        """How many of the requests will keep their places: none starts before its plan."""
+        return self.place(self._last.planned) if self._last else 0
 
-def evidence(requests: Sequence[Request], last_ns: int, patience_ns: int) -> Evidence:
-    """What may be judged of a client when its history is known up to `last_ns`.
+    def place(self, t: int) -> int:
+        """How many requests started before an instant."""
+        return bisect_left(self.requests, t, key=_START)
 
-    A request is told of when it ends, so the quick ones are known first: from the first gap in
-    their numbers on, as far as it may still fill, nothing is judged.
-    """
-    ordered = sorted(requests, key=lambda r: r.planned)
-    missing: list[int] = []
-    for index in range(1, len(ordered)):
-        previous, this = ordered[index - 1], ordered[index]
-        gap = this.n - previous.n - 1
-        if gap > 0:
-            if this.planned > last_ns - patience_ns:
-                ordered = ordered[:index]
-                break
-            missing.extend([this.t] * min(gap, _GAP_MAX))
-    return Evidence(tuple(sorted(ordered, key=lambda r: r.t)), tuple(missing))
+    def between(self, since: int, until: int | None) -> list[Request]:
+        """Those that started then."""
+        return self.requests[self.place(since) : None if until is None else self.place(until)]
+
+    def open_at(self, t: int) -> int:
+        """The place of the first request that may have been open then."""
+        return self.place(t - self._longest_ns)
+
+    def advanced(self, last_ns: int, patience_ns: int) -> Evidence:
+        """With what was told since, when the history is known up to `last_ns`. Another one when
+        something came at last that had been given up."""
+        new = self._told[self._taken :]
+        if self._last and any(r.planned < self._last.planned for r in new):
+            return Evidence(self._told).advanced(last_ns, patience_ns)
+        self._taken += len(new)
+        waiting = sorted([*self._waiting, *new], key=_PLAN)
+        ready = self._ready(waiting, last_ns - patience_ns)
+        self._waiting = waiting[ready:]
+        if ready:
+            self._last = waiting[ready - 1]
+            self._add(waiting[:ready])
+        return self
+
+    def _ready(self, waiting: Sequence[Request], given_up_ns: int) -> int:
+        """How many come before a gap that may still fill."""
+        n = self._last.n if self._last else None
+        for index, this in enumerate(waiting):
+            if n is not None and this.n > n + 1:
+                if this.planned > given_up_ns:
+                    return index
+                self.missing.extend([this.t] * min(this.n - n - 1, _GAP_MAX))
+            n = this.n
+        return len(waiting)
+
+    def _add(self, batch: list[Request]) -> None:
+        longest_ns = max((r.end or r.t) - r.t for r in batch)
+        self._longest_ns = max(self._longest_ns, longest_ns)
+        at = self.place(min(r.t for r in batch))
+        if any(at < come for _, come in self.courses.values()):
+            self.courses.clear()  # one started before its plan
+        self.requests[at:] = sorted(self.requests[at:] + batch, key=_START)
 
 
 @dataclass(slots=True)
@@ -67,6 +117,15 @@ class Course:
     run: list[Request] = field(default_factory=list)  # ok since the last failure, while unproven
     longest_broken_ns: int = 0
     last: int = 0
+
+    def copy(self) -> Course:
+        """Another that goes its own way from here."""
+        return replace(
+            self,
+            failed=[*self.failed],
+            failed_after_heal=[*self.failed_after_heal],
+            run=[*self.run],
+        )
 
     def take(self, request: Request) -> None:
         """The next request by start."""
@@ -112,16 +171,30 @@ class Course:
 
 def follow(seen: Evidence, began: int, healed: int | None, horizon: int | None) -> Course:
     """The course of one client: requests from the fault on, and those in flight when it struck
-    that failed; up to `horizon` (None: as far as the history goes)."""
-    course = Course(began, healed)
-    for request in seen.requests:
-        if horizon is not None and request.t >= horizon:
-            break
-        if request.t >= began or (is_failed(request) and (request.end or request.t) >= began):
-            course.take(request)
-    until = horizon if horizon is not None else seen.end
-    course.unknown += sum(began <= t < until for t in seen.missing)
+    that failed; up to `horizon` (None: as far as the history goes).
+
+    Asked again later, it goes on where it was: only what may still change is gone through twice.
+    """
+    until = len(seen.requests) if horizon is None else seen.place(horizon)
+    fixed = min(seen.fixed, until)
+    first = min(seen.open_at(began), fixed)
+    episode = (began, healed, horizon)
+    steady, come = seen.courses.get(episode) or (Course(began, healed), first)
+    _take_all(steady, seen.requests[come:fixed])
+    seen.courses[episode] = steady, max(come, fixed)
+    course = steady.copy()
+    _take_all(course, seen.requests[max(come, fixed) : until])
+    end = horizon if horizon is not None else seen.end
+    course.unknown += sum(began <= t < end for t in seen.missing)
     return course
+
+
+def _take_all(course: Course, requests: Sequence[Request]) -> None:
+    for request in requests:
+        if request.t >= course.began or (
+            is_failed(request) and (request.end or request.t) >= course.began
+        ):
+            course.take(request)
 
 
 def is_failed(request: Request) -> bool:

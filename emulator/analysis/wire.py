@@ -2,104 +2,194 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import compress
 from statistics import quantiles
 
 from emulator.analysis.measurements import Agreement, CitySchedule, Spread, WireRecord
-from emulator.analysis.timeline import Client, FaultLife, History
+from emulator.analysis.packets import Packets
+from emulator.analysis.timeline import FaultLife, History
 from emulator.clock import NS_PER_MS
-from emulator.events import Packet, Request
+from emulator.events import Request
 
 LATE_NS = 2 * NS_PER_MS
 ON_TIME_SHARE = 0.99
 # A port is used again only after many others, so the same connection is never this far away.
 SAME_CONNECTION_NS = 1_000 * NS_PER_MS
 
-_Flow = tuple[str, int, str]  # city, its local port, address asked
+_SEEN = ("rst", "fin", "synack")  # counted by their sender
+_AGAIN = ("syn-again", "again")
+_INSTANT = 64  # bits; a flow's number stands above them
 
 
-def wire_record(history: History, life: FaultLife, until: int) -> WireRecord:
-    """RST and FIN by sender, and what was sent again, from the fault until its episode's end.
+def wire_records(
+    packets: Packets, episodes: Sequence[tuple[FaultLife, int]]
+) -> tuple[WireRecord, ...]:
+    """RST and FIN by sender, and what was sent again, from each fault until its episode's end.
 
     A farewell that the WAN dropped was seen by nobody: it is not counted.
     """
-    seen: dict[str, Counter[str]] = {what: Counter() for what in ("rst", "fin", "synack")}
+    borders = sorted({t for life, until in episodes for t in (life.began, until)})
+    columns = (packets.column("what"), packets.column("source"), map((-1).__ne__, packets.out))
+    counts = Counter(zip(map(partial(bisect_right, borders), packets.t), *columns, strict=False))
+    return tuple(
+        _wire_record(
+            packets, life, _among(counts, bisect_right(borders, life.began), borders.index(until))
+        )
+        for life, until in episodes
+    )
+
+
+_Counts = Counter[tuple[int, int, bool]]  # what, source, whether it arrived
+
+
+def _among(counts: Counter[tuple[int, int, int, bool]], first: int, last: int) -> _Counts:
+    """The counts of the spans between borders, from the first to the last."""
+    found: _Counts = Counter()
+    for (span, what, source, arrived), count in counts.items():
+        if first <= span <= last:
+            found[what, source, arrived] += count
+    return found
+
+
+def _wire_record(packets: Packets, life: FaultLife, counts: _Counts) -> WireRecord:
+    seen: dict[str, Counter[str]] = {what: Counter() for what in _SEEN}
     again: Counter[str] = Counter()
-    for packet in history.packets:
-        if not life.began <= packet.t < until:
-            continue
-        again[packet.what] += 1
-        if packet.out is not None and packet.what in seen:
-            seen[packet.what][packet.source] += 1
+    for (what, source, arrived), count in counts.items():
+        name = packets.text(what)
+        again[name] += count
+        if arrived and name in seen:
+            seen[name][packets.text(source)] += count
     return WireRecord(
         dict(seen["rst"]),
         dict(seen["fin"]),
-        again["syn-again"],
-        again["again"],
+        *(again[what] for what in _AGAIN),
         *(sum(by_site[site] for site in life.senders) for by_site in seen.values()),
     )
 
 
 class Senders:
-    """Which site's RST or FIN reached a client's port."""
+    """Which site's RST or FIN reached a client's port, for the requests that failed."""
 
     def __init__(self, history: History) -> None:
-        self._seen: dict[tuple[str, int], list[Packet]] = defaultdict(list)
-        for packet in history.packets:
-            if packet.what in ("rst", "fin") and packet.out is not None:
-                self._seen[packet.target, _port(packet.dst)].append(packet)
+        wanted = {
+            (client.city, r.port)
+            for client, requests in history.requests.items()
+            for r in requests
+            if r.outcome != "ok"
+        }
+        self._seen: dict[tuple[str, int], list[tuple[int, str]]] = defaultdict(list)
+        packets = history.packets
+        columns = (packets.column("target"), packets.column("dst"), packets.column("source"))
+        ports = {port for _, port in wanted}
+        near = {n: port for n, port in enumerate(map(_port, packets.texts())) if port in ports}
+        farewells = compress(zip(*columns, packets.out, strict=False), packets.are("rst", "fin"))
+        for target, dst, source, out in farewells:
+            if dst in near and out >= 0 and (packets.text(target), near[dst]) in wanted:
+                self._seen[packets.text(target), near[dst]].append((out, packets.text(source)))
 
     def of(self, city: str, request: Request) -> str:
         """The site that ended this request's connection; empty when nothing was seen."""
         end = request.end if request.end is not None else request.t
-        for packet in self._seen.get((city, request.port), ()):
-            if packet.out is not None and request.t - LATE_NS <= packet.out <= end + LATE_NS:
-                return packet.source
+        for out, source in self._seen.get((city, request.port), ()):
+            if request.t - LATE_NS <= out <= end + LATE_NS:
+                return source
         return ""
+
+
+class _Flows:
+    """A number for every (site, its local port, the address asked)."""
+
+    def __init__(self, packets: Packets) -> None:
+        self._packets = packets
+        self._names: dict[str, int] = {}
+        self._ports = [_port(text) for text in packets.texts()]
+        self._hosts = [self._name(text.rpartition(":")[0]) for text in packets.texts()]
+        self._sites = [self._name(text) for text in packets.texts()]
+
+    def of(self, site: str, port: int, address: str) -> int:
+        return self._name(site) << 48 | self._name(address) << 16 | port
+
+    def instants(self, what: str, site: str, near: str, far: str, at: Sequence[int]) -> list[int]:
+        """Every packet of a kind that has an instant, as its flow's number and that instant, in
+        order; `site`, `near` and `far` are the columns that its flow is read from."""
+        sites, ports, hosts = self._sites, self._ports, self._hosts
+        columns = (self._packets.column(name) for name in (site, near, far))
+        rows = compress(zip(*columns, at, strict=False), self._packets.are(what))
+        return sorted(
+            (sites[s] << 48 | hosts[f] << 16 | ports[n]) << _INSTANT | t
+            for s, n, f, t in rows
+            if t >= 0
+        )
+
+    def _name(self, name: str) -> int:
+        return self._names.setdefault(name, len(self._names))
 
 
 def agreement(history: History) -> Agreement:
     """Client events against packets at the city's port: SYN handed over against SYN seen,
     handshake done against SYN-ACK delivered. Matched by city, local port and address."""
-    syns = _by_flow(history, "syn")
-    synacks = _by_flow(history, "synack")
+    flows, packets = _Flows(history.packets), history.packets
+    syns = flows.instants("syn", "source", "src", "dst", packets.t)
+    synacks = flows.instants("synack", "target", "dst", "src", packets.out)
     syn_off: list[float] = []
     synack_off: list[float] = []
-    told: set[_Flow] = {
-        (client.city, c.port, c.address)
+    told = {
+        flows.of(client.city, c.port, c.address)
         for client, connections in history.connections.items()
         for c in connections
     }
     unmatched = 0
-    for flow, request in _handshakes(history):
+    for city, request in _handshakes(history):
+        flow = flows.of(city, request.port, request.address)
         told.add(flow)
-        began = request.connecting or request.t
-        syn = _nearest(syns.get(flow, ()), began)
-        if syn is None:
+        off = _apart(syns, flow, request.connecting or request.t)
+        if off is None:
             unmatched += 1
             continue
-        syn_off.append(abs(syn - began) / NS_PER_MS)
-        synack = _nearest(synacks.get(flow, ()), request.connected) if request.connected else None
-        if synack is not None and request.connected is not None:
-            synack_off.append(abs(synack - request.connected) / NS_PER_MS)
-    cities = {client.city for client in history.requests}
+        syn_off.append(off / NS_PER_MS)
+        back = request.connected and _apart(synacks, flow, request.connected)
+        if back is not None and request.connected:
+            synack_off.append(back / NS_PER_MS)
+    cities = {flows.of(client.city, 0, "") >> 48 for client in history.requests}
     untold = sum(
-        len(times) for flow, times in syns.items() if flow[0] in cities and flow not in told
+        instant >> _INSTANT not in told for instant in syns if instant >> _INSTANT + 48 in cities
     )
     return Agreement(_spread(syn_off), _spread(synack_off), unmatched, untold)
 
 
+def _apart(instants: Sequence[int], flow: int, t: int) -> int | None:
+    """How far the nearest packet of this flow's connection is; None: there is none."""
+    asked = flow << _INSTANT | t
+    place = bisect_left(instants, asked)
+    off = min((abs(i - asked) for i in instants[max(0, place - 1) : place + 1]), default=None)
+    return off if off is not None and off <= SAME_CONNECTION_NS else None
+
+
 def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
     """How well each city kept its plan: from its requests, over all and between fault and heal."""
-    episodes = [
+    episodes = _merged(
         (life.began, life.healed if life.healed is not None else history.last_ns)
         for life in history.injected()
-    ]
-    cities: defaultdict[str, list[Request]] = defaultdict(list)
+    )
+    cities: defaultdict[str, list[list[Request]]] = defaultdict(list)
     for client, requests in history.requests.items():
-        cities[client.city].extend(requests)
+        cities[client.city].append(requests)
     return tuple(_city_schedule(city, cities[city], episodes) for city in sorted(cities))
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[int]:
+    """Borders of what lies in any of the spans: in at the first, out at the second, and so on."""
+    borders: list[int] = []
+    for began, until in sorted(spans):
+        if borders and began <= borders[-1]:
+            borders[-1] = max(borders[-1], until)
+        else:
+            borders += [began, until]
+    return borders
 
 
 def doubts(history: History, schedule: Sequence[CitySchedule]) -> tuple[str, ...]:
@@ -128,16 +218,22 @@ def _is_cut_short(history: History) -> bool:
 
 
 def _city_schedule(
-    city: str, requests: Sequence[Request], episodes: Sequence[tuple[int, int]]
+    city: str, clients: Sequence[Sequence[Request]], episodes: Sequence[int]
 ) -> CitySchedule:
-    late = [max(0, r.t - r.planned) for r in requests]
-    inside = [r.t - r.planned for r in requests if any(a <= r.planned < b for a, b in episodes)]
+    late = [r.t - r.planned for requests in clients for r in requests]
+    latest = max(late, default=0)
+    inside = [
+        r.t - r.planned
+        for requests in clients
+        for r in (requests if episodes else ())
+        if bisect_right(episodes, r.planned) & 1
+    ]
     return CitySchedule(
         city,
-        len(requests),
+        len(late),
         _share(late),
         _share(inside) if inside else None,
-        max(late, default=0) / NS_PER_MS,
+        max(0, latest) / NS_PER_MS,
     )
 
 
@@ -145,36 +241,14 @@ def _share(late: Sequence[int]) -> float:
     return sum(ns <= LATE_NS for ns in late) / len(late) if late else 1.0
 
 
-def _handshakes(history: History) -> list[tuple[_Flow, Request]]:
-    """One request for every TCP handshake that a client began."""
-    seen: set[tuple[Client, int, int]] = set()
-    found = []
+def _handshakes(history: History) -> Iterator[tuple[str, Request]]:
+    """Of every TCP handshake that a client began its city and a request that tells of it."""
     for client, requests in history.requests.items():
-        for r in requests:
-            key = (client, r.port, r.connecting or 0)
-            if client.kind != "udp" and r.connecting and r.port and key not in seen:
-                seen.add(key)
-                found.append(((client.city, r.port, r.address), r))
-    return found
-
-
-def _by_flow(history: History, what: str) -> dict[_Flow, list[int]]:
-    flows: dict[_Flow, list[int]] = defaultdict(list)
-    for p in history.packets:
-        if p.what != what:
-            continue
-        if what == "syn":
-            flows[p.source, _port(p.src), p.dst.rpartition(":")[0]].append(p.t)
-        elif p.out is not None:
-            flows[p.target, _port(p.dst), p.src.rpartition(":")[0]].append(p.out)
-    return flows
-
-
-def _nearest(times: Sequence[int], instant: int) -> int | None:
-    nearest = min(times, key=lambda t: abs(t - instant), default=None)
-    if nearest is None or abs(nearest - instant) > SAME_CONNECTION_NS:
-        return None
-    return nearest
+        seen: set[tuple[int, int]] = set()
+        for r in requests if client.kind != "udp" else ():
+            if r.connecting and r.port and (r.port, r.connecting) not in seen:
+                seen.add((r.port, r.connecting))
+                yield client.city, r
 
 
 def _spread(values: Sequence[float]) -> Spread:
