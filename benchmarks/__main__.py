@@ -8,17 +8,17 @@ from types import ModuleType
 import click
 from rich.console import Console
 
-from benchmarks import delay, killed, memory, recovery, schedule, up
+from benchmarks import delay, killed, memory, recovery, repeatable, schedule, up
 from benchmarks.table import machine, render
 from emulator.errors import Exit, NetemuError
 
-MODULES = (up, delay, memory, schedule, recovery, killed)
+MODULES = (up, delay, memory, schedule, recovery, repeatable, killed)
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in MODULES
 }
 LONG = ("killed",)  # only when named: it takes a quarter of an hour
 EPILOG = "\b\n" + "\n".join(
-    f"{name:9} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
+    f"{name:10} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
 )
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from emulator.analysis.timeline import History
@@ -37,11 +37,15 @@ def fresh_plan() -> Plan:
     return make_plan(load_topology(TOPOLOGY), f"bench-{uuid.uuid4().hex[:8]}")
 
 
+def fresh_lab() -> AbstractContextManager[Lab]:
+    """Two regions that are ready; removed however the measurement ends."""
+    return lab_of(fresh_plan())
+
+
 @contextmanager
-def fresh_lab() -> Iterator[Lab]:
+def lab_of(plan: Plan) -> Iterator[Lab]:
     """A lab that is ready; removed however the measurement ends."""
     engine = DockerEngine()
-    plan = fresh_plan()
     try:
         lab = bring_up(plan, engine, RemoteWan, ensure_node_image(silent), silent)
         yield lab
