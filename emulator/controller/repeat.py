@@ -70,5 +70,4 @@ def _run(
         history = read_history(directory / "history.jsonl")
         measured = measure(history)
         measured = replace(measured, inconclusive=(str(error), *measured.inconclusive))
-    decided = verdicts(measured, scenario.objectives)
-    return RunResult(str(directory), history.run, measured, decided)
+    return RunResult(str(directory), history.run, measured, verdicts(measured, history))

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from emulator.analysis.timeline import read_history
+from emulator.clock import NS_PER_S
 from emulator.controller.inject import inject
 from emulator.controller.lab import Lab
+from emulator.controller.phase import INTO_SECOND_S, Phase
 from emulator.controller.runner import Recorded, default_directory, run_scenario
 from emulator.errors import EngineError, Inconclusive, NetemuError, UsageError
 from emulator.events import encode
-from emulator.scenario.model import Heal, Kill, Load, Scenario, Traffic
-from tests.controller.world import World
+from emulator.scenario.model import Heal, Kill, Load, Scenario, Step, Traffic
+from tests.controller.world import WALL_NS, World
 
 SEED = 7
 RATES = {"http": 5.0, "keepalive": 5.0, "stream": 5.0, "udp": 5.0}
@@ -106,15 +108,56 @@ def test_a_run_begins_with_a_clean_slate(world, lab, play):
 
 
 def test_the_phase_is_the_seeds(tmp_path):
-    """Equal seeds wait equally long before the traffic, others do not."""
+    """Equal seeds give the first fault equal phases, others do not. Without a fault, or where
+    nobody knows when it comes, they wait equally long before the traffic."""
 
-    def phase(seed: int, n: int) -> int:
+    def began(seed: int, steps: tuple[Step, ...]) -> tuple[int, dict[str, float]]:
         world = World()
         lab = world.up()
-        run_scenario(replace(LOSS, steps=()), lab, tmp_path / str(n), seed, world.listen)
-        return int(next(e["t"] for e in world.said("note") if e["text"] == "traffic"))
+        directory = tmp_path / str(len(list(tmp_path.iterdir())))
+        scenario = replace(LOSS, steps=steps)
+        run = run_scenario(scenario, lab, directory, seed, world.listen).history.run
+        assert run is not None
+        traffic = next(e["t"] for e in world.said("note") if e["text"] == "traffic")
+        return int(traffic), run.phase
 
-    assert phase(1, 0) == phase(1, 1) != phase(2, 2)
+    relative = (Kill(4.0, ("us-east",), is_after=True),)
+    for steps in (LOSS.steps, relative, ()):
+        assert began(1, steps) == began(1, steps) != began(2, steps)
+        assert bool(began(1, steps)[1]) == (steps is LOSS.steps)
+
+
+def test_the_first_fault_falls_into_the_phase_that_was_asked_for(world, lab, tmp_path):
+    """So long after the checks and after a turn of the wall second; the header says so."""
+    phase = Phase({"ns1": 0.25, "ns2": 0.75}, ttl_s=3.5)
+    history = run_scenario(LOSS, lab, tmp_path / "run", SEED, world.listen, phase).history
+    began = history.injected()[0].began
+    assert history.run is not None
+    assert history.run.phase == {"ns1": 0.25, "ns2": 0.75, "ttl": 3.5}
+    assert (began + WALL_NS) % NS_PER_S == NS_PER_S // 2
+    sent = [(h, json.loads(a["line"])) for h, op, a in world.wan.lab.calls if op == "send"]
+    since = {host: began - line["t"] for host, line in sent if line["op"] == "phase"}
+    assert since == {"ns1": NS_PER_S // 4, "ns2": 3 * NS_PER_S // 4}
+
+
+def test_the_resolvers_cycle_is_begun_during_the_traffic(world, lab, tmp_path):
+    """Whole TTLs and the phase before the fault, not later than a tenth of a second after it."""
+    emptied = []
+    obey = world.wan.lab.respond
+
+    def respond(host, op, arguments):
+        if (host, op) == ("paris/access", "run") and "flush_zone" in arguments["argv"]:
+            emptied.append(world.clock.now_ns())
+        return obey(host, op, arguments)
+
+    world.wan.lab.respond = respond
+    phase = Phase({"ns1": 0.25, "ns2": 0.75}, ttl_s=3.5)
+    late = replace(LOSS, steps=(Kill(10.0, ("us-east",)),))
+    history = run_scenario(late, lab, tmp_path / "run", SEED, world.listen, phase).history
+    zero = next(note.t for note in history.notes if note.text == "traffic")
+    assert zero < emptied[-1]
+    since_s = (history.injected()[0].began - emptied[-1]) / NS_PER_S
+    assert since_s == pytest.approx(5.0 + 3.5 - INTO_SECOND_S)
 
 
 def test_nothing_is_injected_into_a_lab_that_was_broken_before(world, play):
