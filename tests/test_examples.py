@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
 from emulator.controller.prepare import prepare
 from emulator.scenario.model import FAULT_KINDS, Kill
 from emulator.scenario.parse import load_scenario
+from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
 
 EXAMPLES = Path(__file__).parent.parent / "topologies"
@@ -29,6 +32,12 @@ def test_every_example_scenario_fits_its_topology(path: Path) -> None:
     scenario, _ = prepare(path)
     assert scenario.name == path.stem
     assert scenario.objectives or scenario.expect
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_the_published_schema_accepts_every_example_scenario(path: Path) -> None:
+    """An editor underlines nothing in what people copy from."""
+    jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), scenario_schema())
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)

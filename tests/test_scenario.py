@@ -150,7 +150,10 @@ def test_a_run_lasts_as_long_as_its_waits_may() -> None:
     assert read.longest_s == 55
 
 
-def test_the_end_comes_after_the_last_heal() -> None:
-    """Also of a fault that heals by itself."""
-    with pytest.raises(FileProblems, match="before its last step is over"):
-        parse_scenario(HEAD + "steps: [{at: 10s..60s, kill: a}]\n", "x.yaml")
+@pytest.mark.parametrize("end", ["60s", "+50s"])
+def test_the_end_comes_after_the_last_heal(end: str) -> None:
+    """Also of a fault that heals by itself; a kill is over when it is injected."""
+    text = HEAD.replace("60s", end) + "steps: [{at: 10s..60s, kill: a}]\n"
+    with pytest.raises(FileProblems, match=r"at 60 s, before its last fault is healed \(60 s\)"):
+        parse_scenario(text, "x.yaml")
+    assert parse_scenario(text.replace(end, "+51s"), "x.yaml").longest_s == 61

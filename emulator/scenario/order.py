@@ -82,14 +82,14 @@ def _is_later(step: Step, at_s: float) -> bool:
     return not step.is_after and step.at_s > at_s
 
 
-def last_moment_s(steps: Iterable[Step]) -> float:
-    """When the last step is taken or the last fault healed by itself, whichever is later, if every
-    wait lasts as long as it may."""
-    at_s = last_s = 0.0
+def last_moments_s(steps: Iterable[Step]) -> tuple[float, float]:
+    """When the last step is over, and when the last fault has healed by itself (0: none does), if
+    every wait lasts as long as it may."""
+    at_s = healed_s = 0.0
     for step in steps:
         at_s = at_s + step.at_s if step.is_after else max(at_s, step.at_s)
         if isinstance(step, WaitUntil):
             at_s += step.within_s
         if isinstance(step, Kill) and step.for_s is not None:
-            last_s = max(last_s, at_s + step.for_s)
-    return max(at_s, last_s)
+            healed_s = max(healed_s, at_s + step.for_s)
+    return at_s, healed_s

@@ -9,7 +9,7 @@ from pathlib import Path
 from emulator.scalars import duration, is_label, label, whole
 from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState, Step
 from emulator.scenario.objectives import FAULT_FIGURES, parse_objective
-from emulator.scenario.order import last_moment_s
+from emulator.scenario.order import last_moments_s
 from emulator.scenario.steps import read_steps, read_targets
 from emulator.scenario.times import Moment, read_instant
 from emulator.scenario.traffic import default_traffic, read_traffic
@@ -68,10 +68,14 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
 
 def _read_end(entry: Entry | None, steps: tuple[Step, ...]) -> Moment:
     end = entry.value(read_instant, Moment(0.0)) if entry else Moment(0.0)
-    last_s = last_moment_s(steps)
-    if entry and end.at_s and not end.is_after and end.at_s <= last_s:
-        what = f"the run ends before its last step is over ({last_s:g} s at the latest)"
+    taken_s, healed_s = last_moments_s(steps)
+    ends_s = taken_s + end.at_s if end.is_after else end.at_s
+    if entry and not end.is_after and 0 < ends_s <= taken_s:
+        what = f"the run ends before its last step is over ({taken_s:g} s at the latest)"
         entry.problem(what, "make it end later, or write a time like +10s")
+    elif entry and 0 < ends_s <= healed_s:
+        what = f"the run ends at {ends_s:g} s, before its last fault is healed ({healed_s:g} s)"
+        entry.problem(what, "make it end later")
     return end
 
 

@@ -161,7 +161,8 @@ class _Check:
         if objective.region is not None:
             self._is(entry, objective.region, "region")
         target = objective.period.target
-        if target in self.names.kinds and target not in self.broken:
+        site = target.partition("/")[0]
+        if target in self.names.kinds and not {target, site} & set(self.broken):
             hint = f"steps break {', '.join(self.broken)}" if self.broken else "nothing is broken"
             entry.problem(f"no step breaks {target!r}", hint)
         elif target and target not in self.names.kinds:
