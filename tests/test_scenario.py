@@ -153,7 +153,7 @@ def test_a_run_lasts_as_long_as_its_waits_may() -> None:
 @pytest.mark.parametrize("end", ["60s", "+50s"])
 def test_the_end_comes_after_the_last_heal(end: str) -> None:
     """Also of a fault that heals by itself; a kill is over when it is injected."""
-    text = HEAD.replace("60s", end) + "steps: [{at: 10s..60s, kill: a}]\n"
+    text = f"{HEAD}steps: [{{at: 10s..60s, kill: a}}]\n".replace("end: 60s", f"end: {end}")
     with pytest.raises(FileProblems, match=r"at 60 s, before its last fault is healed \(60 s\)"):
         parse_scenario(text, "x.yaml")
-    assert parse_scenario(text.replace(end, "+51s"), "x.yaml").longest_s == 61
+    assert parse_scenario(text.replace(f"end: {end}", "end: +51s"), "x.yaml").longest_s == 61
