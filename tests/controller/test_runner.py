@@ -17,7 +17,7 @@ from emulator.controller.phase import INTO_SECOND_S, Phase
 from emulator.controller.runner import Recorded, default_directory, run_scenario
 from emulator.errors import EngineError, Inconclusive, NetemuError, UsageError
 from emulator.events import encode
-from emulator.scenario.model import Heal, Kill, Load, Scenario, Step, Traffic
+from emulator.scenario.model import Heal, Kill, Load, Scenario, Traffic
 from tests.controller.world import WALL_NS, World
 
 SEED = 7
@@ -107,24 +107,26 @@ def test_a_run_begins_with_a_clean_slate(world, lab, play):
     assert stopped[0] < begun[0]
 
 
-def test_the_phase_is_the_seeds(tmp_path):
+@pytest.mark.parametrize(
+    ("steps", "is_placed"),
+    [(LOSS.steps, True), ((Kill(4.0, ("us-east",), is_after=True),), False), ((), False)],
+    ids=["known", "relative", "no fault"],
+)
+def test_the_phase_is_the_seeds(tmp_path, steps, is_placed):
     """Equal seeds give the first fault equal phases, others do not. Without a fault, or where
     nobody knows when it comes, they wait equally long before the traffic."""
 
-    def began(seed: int, steps: tuple[Step, ...]) -> tuple[int, dict[str, float]]:
+    def began(seed: int, n: int) -> tuple[int, dict[str, float]]:
         world = World()
         lab = world.up()
-        directory = tmp_path / str(len(list(tmp_path.iterdir())))
         scenario = replace(LOSS, steps=steps)
-        run = run_scenario(scenario, lab, directory, seed, world.listen).history.run
+        run = run_scenario(scenario, lab, tmp_path / str(n), seed, world.listen).history.run
         assert run is not None
         traffic = next(e["t"] for e in world.said("note") if e["text"] == "traffic")
         return int(traffic), run.phase
 
-    relative = (Kill(4.0, ("us-east",), is_after=True),)
-    for steps in (LOSS.steps, relative, ()):
-        assert began(1, steps) == began(1, steps) != began(2, steps)
-        assert bool(began(1, steps)[1]) == (steps is LOSS.steps)
+    assert began(1, 0) == began(1, 1) != began(2, 2)
+    assert bool(began(1, 3)[1]) == is_placed
 
 
 def test_the_first_fault_falls_into_the_phase_that_was_asked_for(world, lab, tmp_path):

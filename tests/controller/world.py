@@ -147,7 +147,7 @@ class World:
             self.rates = {kind: load["rate"] for kind, load in command["loads"].items()}
             self.is_recorded, self._traffic_ns = True, now
         elif command["op"] == "stop":
-            self.rates = {}
+            self.rates, self.is_recorded = {}, False
         elif command["op"] == "drain":
             self.draining.add(host.name)
         elif command["op"] == "undrain":
