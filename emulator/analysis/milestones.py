@@ -147,15 +147,22 @@ def _disagreeing(
 def _first_lookup(history: History, seen: Evidence, move: Move) -> int | None:
     """When this client was first told another region's address.
 
-    A stream says nothing of its lookup: the attempt that came to that address stands for it.
+    A stream says nothing of its lookup, nor does a pool that opens connections before there is a
+    need: the attempt that came to that address stands for it.
     """
     told = _first(history, seen, move, attrgetter("lookup"))
-    if told is not None:
+    if told is not None and not _is_kept_warm(history, move.client):
         return told
     connections = history.connections[move.client]
     there = {c.conn for c in connections if _elsewhere(history, c.address, move)}
     attempts = (c.t for c in connections if c.phase == "attempt" and c.conn in there)
-    return min((t for t in attempts if t >= move.began), default=None)
+    instants = chain(attempts, () if told is None else (told,))
+    return min((t for t in instants if t >= move.began), default=None)
+
+
+def _is_kept_warm(history: History, client: Client) -> bool:
+    loads = history.run.loads.get(client.city, {}) if history.run else {}
+    return bool(loads.get(client.kind, {}).get("connections"))
 
 
 def _first_handshake(history: History, seen: Evidence, move: Move) -> int | None:
@@ -171,10 +178,11 @@ def _first_handshake(history: History, seen: Evidence, move: Move) -> int | None
 def _first(
     history: History, seen: Evidence, move: Move, instant: Callable[[Request], int | None]
 ) -> int | None:
-    """The earliest such instant after the fault, of requests to another region: those that were
-    open at the fault or started until the client had recovered."""
+    """The earliest such instant after the fault, of requests to another region. By the time that
+    the one which proves the recovery must have ended, one was told."""
     best: int | None = None
-    for request in islice(seen.requests, seen.open_at(move.began), seen.place(move.recovered + 1)):
+    until = move.recovered + history.patience_ns(move.client.city)
+    for request in islice(seen.requests, seen.open_at(move.began), seen.place(until)):
         if best is not None and request.t >= best:
             break
         t = instant(request)

@@ -116,8 +116,10 @@ def _was_there(scene: _Scene) -> bool:
 def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) -> _Scene:
     from_region = _majority(_last_answered(seen.requests, seen.place(life.began)))
     bound = None
-    if history.run and from_region in life.sites:
-        for entry in history.run.bounds.get(f"{life.how} {from_region}", []):
+    edge = f"{from_region}/edge"  # nobody reaches a region but through it
+    target = from_region if from_region in life.sites else edge
+    if history.run and target in (*life.sites, *life.hosts):
+        for entry in history.run.bounds.get(f"{life.how} {target}", []):
             if (entry["city"], entry["client"]) == (client.city, client.kind):
                 bound = float(entry["total_s"])
     return _Scene(history, life, client, seen, from_region, bound)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -16,10 +16,12 @@ from emulator.controller.lab import Lab
 from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
+from emulator.plan.predict import predict
 from emulator.plan.wiring import CONGESTION
-from emulator.scenario.model import FAULT_KINDS, Scenario, Traffic
+from emulator.scenario.model import FAULT_KINDS, Kill, Scenario, Traffic
 from emulator.topology.model import CLIENT_KINDS
 
+PREDICTED_VALUES = 40
 NO_PHASE: Mapping[str, float] = MappingProxyType({})
 
 
@@ -48,6 +50,7 @@ def make_header(
         paths=_paths(lab),
         preferred={city: list(regions) for city, regions in plan.preferred.items()},
         bounds=_bounds(plan, loads),
+        predicted=_predicted(plan, loads, scenario),
         timeouts={city.name: asdict(city.timeouts) for city in plan.topology.cities},
         rates=_most(loads),
         loads={
@@ -116,6 +119,31 @@ def _bounds(plan: Plan, loads: Mapping[str, Loads]) -> dict[str, list[dict[str, 
         if kind not in SITE_FAULTS:
             found[f"{kind} {region.name}/edge"] = entries
     return found
+
+
+def _predicted(
+    plan: Plan, loads: Mapping[str, Loads], scenario: Scenario | None
+) -> dict[str, list[dict[str, object]]]:
+    """How recovery from the scenario's own faults spreads, under the names of their bounds. By
+    hand nobody knows yet what will be broken."""
+    kills = [step for step in scenario.steps if isinstance(step, Kill)] if scenario else []
+    regions = {region.name for region in plan.topology.regions}
+    found: dict[str, list[dict[str, object]]] = {}
+    for kill in kills:
+        region = kill.target[0].removesuffix("/edge")
+        if len(kill.target) == 1 and region in regions and not kill.peers and not kill.settings:
+            found[f"{kill.how} {kill.target[0]}"] = [
+                {"city": p.city, "client": p.client, "seconds": _evenly(p.seconds)}
+                for p in predict(plan, kill.how, region, loads)
+            ]
+    return found
+
+
+def _evenly(seconds: Sequence[float]) -> list[float]:
+    """So many of the values as a header should hold, the first and the last among them."""
+    last = len(seconds) - 1
+    wanted = sorted({round(n * last / (PREDICTED_VALUES - 1)) for n in range(PREDICTED_VALUES)})
+    return [round(seconds[n], 3) for n in wanted]
 
 
 def _environment(lab: Lab) -> dict[str, str]:

@@ -122,23 +122,30 @@ def bounds(
     return tuple(_BOUNDS[way.load.kind](way) for way in ways)
 
 
+def light_loads(plan: Plan) -> dict[str, Load]:
+    """What every city sends by itself; 5/s of every kind where that was switched off."""
+    rate = plan.topology.light_traffic or STREAM_MESSAGES_PER_S
+    return {kind: Load(kind, rate) for kind in CLIENT_KINDS}
+
+
 def failovers(
     plan: Plan, fault_kind: str, region: str, loads: Mapping[str, Loads]
 ) -> tuple[Failover, ...]:
     """Who is moved by a fault of the whole region, and comes to know of it."""
     if fault_kind not in _MOVING:
         return ()
-    light = plan.topology.light_traffic or STREAM_MESSAGES_PER_S
     service = plan.services[0]
-    found = []
+    found: list[Failover] = []
     for city in plan.topology.cities:
         near = [name for name in plan.preferred[city.name] if name in service.addresses]
         if len(near) < 2 or near[0] != region:
             continue
-        for kind in CLIENT_KINDS:
-            load = loads.get(city.name, {}).get(kind) or Load(kind, light)
-            if load.cache_s != CACHE_FOR_EVER:
-                found.append(_failover(plan, fault_kind, city, (near[0], near[1]), load))
+        kinds = light_loads(plan) | dict(loads.get(city.name, {}))
+        found += [
+            _failover(plan, fault_kind, city, (near[0], near[1]), load)
+            for load in kinds.values()
+            if load.cache_s != CACHE_FOR_EVER
+        ]
     return tuple(found)
 
 

@@ -71,6 +71,39 @@ def test_a_region_that_a_city_never_used_leaves_it_unaffected():
     assert (row.state, row.bound_s, row.milestones.server) == ("unaffected", None, "")
 
 
+def test_the_loss_of_a_regions_edge_has_the_regions_bound():
+    """Nobody reaches a region but through it; under its own name in the header."""
+    bounds = [{"city": "new-york", "client": "http", "total_s": 9.9}]
+    story = Story(bounds={"crash us-east/edge": bounds})
+    story.fault(10, "us-east/edge", "crash", hosts=("us-east/edge",))
+    row = only_row(story.requests(0, 10).dead(10, 18.5).requests(18.5, 40, region="eu-west"))
+    assert (row.recovery_s, row.bound_s) == (pytest.approx(8.5), 9.9)
+
+
+def test_a_cache_of_the_clients_own_does_not_hide_who_told_it():
+    """Most requests look nothing up; the first that does and is given the new region counts."""
+    story = Story().fault(10).down(13.42).answer(12.6, "us-east").answer(18.22, "eu-west")
+    story.requests(0, 10, lookup=None).dead(10, 20, lookup=None)
+    story.requests(20, 20.05, region="eu-west").requests(20.05, 40, region="eu-west", lookup=None)
+    row = only_row(story)
+    assert row.milestones.lookup == ns(20.001)
+    assert row.parts()["client_s"] == pytest.approx(1.78, abs=0.01)
+
+
+def test_a_warm_pool_is_told_before_a_request_is():
+    """Its replacements look up by themselves; the first that comes to the new region counts."""
+    warm = {"new-york": {"keepalive": {"rate": 20, "connections": 5, "cache_s": 0}}}
+    story = Story(loads=warm).fault(10).down(13.42).answer(12.6, "us-east")
+    story.answer(18.22, "eu-west").requests(0, 10, kind="keepalive", lookup=None)
+    story.connection(18.3, "attempt", 9, client="keepalive", address="")
+    story.connection(18.4, "open", 9, client="keepalive", address=ADDRESSES["eu-west"])
+    story.dead(10, 19, kind="keepalive", lookup=None)
+    story.requests(19, 19.05, kind="keepalive", region="eu-west")
+    story.requests(19.05, 40, kind="keepalive", region="eu-west", lookup=None)
+    row = row_of(measure(story.history()), kind="keepalive")
+    assert (row.milestones.lookup, row.milestones.connected) == (ns(18.3), ns(18.4))
+
+
 def test_one_request_every_5_s_is_too_few_to_tell():
     """A window needs 10 requests: 50 s at this rate; a shorter history says nothing."""
     few = Story().fault(10).requests(0, 10, rate=0.2).dead(10, 20, rate=0.2)

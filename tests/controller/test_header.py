@@ -12,6 +12,7 @@ from emulator.controller.inject import inject
 from emulator.controller.traffic import even_traffic
 from emulator.events import Run
 from emulator.plan.bounds import bounds
+from emulator.plan.predict import predict
 from emulator.scenario.model import (
     CACHE_FOR_EVER,
     FAULT_KINDS,
@@ -64,6 +65,23 @@ def test_bounds_are_found_by_fault_and_region(lab, header):
     ]
     assert power
     assert header.bounds["power us-east/edge"] == power
+
+
+def test_the_scenarios_own_faults_are_predicted(lab, header):
+    """A value for each fortieth of all phases, from the quickest to the slowest; by hand none."""
+    (http, *others) = header.predicted["power us-east"]
+    assert list(header.predicted) == ["power us-east"]
+    loads = {city: TRAFFIC.of(city) for city in ("new-york", "paris")}
+    wanted = predict(lab.plan, "power", "us-east", loads)
+    assert [(p["city"], p["client"]) for p in (http, *others)] == [
+        (p.city, p.client) for p in wanted
+    ]
+    assert len(http["seconds"]) == 40
+    assert http["seconds"] == sorted(http["seconds"])
+    ends = (http["seconds"][0], http["seconds"][-1])
+    assert ends == pytest.approx((wanted[0].seconds[0], wanted[0].seconds[-1]), abs=1e-3)
+    by_hand = make_header(lab, 0, None, "netemu kill us-east", even_traffic({"http": 5.0}))
+    assert by_hand.predicted == {}
 
 
 def test_who_never_asks_again_has_no_bound(header):

@@ -11,6 +11,7 @@ import pytest
 from emulator.plan import make_plan
 from emulator.plan.bounds import DRAIN_CLOSE_S, PUBLISH_S, bounds, moved_by_s
 from emulator.plan.model import Bound, Plan
+from emulator.scenario.model import CACHE_FOR_EVER, TTL_CACHE, Load
 from emulator.topology.model import DnsPolicy, HealthCheck, Timeouts
 from tests.plan import failover
 from tests.plan.failover import JUST, Outcome, Resolver, World
@@ -95,7 +96,7 @@ def worst_s(world: World, client: str, gap_s: float) -> float:
 
 
 def bound_of(plan: Plan, fault: str, region: str, city: str, client: str) -> Bound:
-    found = bounds(plan, fault, region, dict.fromkeys(PLAYS, 5.0))
+    found = bounds(plan, fault, region)
     return next(b for b in found if (b.city, b.client) == (city, client))
 
 
@@ -149,6 +150,58 @@ def test_the_last_region_has_no_bound() -> None:
     text = two_region().topology.source
     alone = plan_of(text.replace("  eu-west: {location: aws:eu-west-1, servers: 2}\n", ""))
     assert bounds(alone, "power", "us-east") == ()
+
+
+def loaded(load: Load, fault: str = "power") -> Bound:
+    """The bound of new-york's clients that do this, and lose us-east."""
+    found = bounds(two_region(), fault, "us-east", {"new-york": {load.kind: load}})
+    return next(b for b in found if (b.city, b.client) == ("new-york", load.kind))
+
+
+@pytest.mark.parametrize("kind", ["http", "udp", "keepalive"])
+def test_a_cache_of_the_clients_own_adds_its_time(kind: str) -> None:
+    """Filled just before the resolver's answer expires. Where it honours the TTL it is told the
+    rest in whole seconds: up to 1 s more. All of it is the client's own part."""
+    plain = loaded(Load(kind, 5.0))
+    for cache_s, adds_s in ((10.0, 10.0), (0.5, 0.5), (TTL_CACHE, 1.0)):
+        cached = loaded(Load(kind, 5.0, cache_s=cache_s))
+        assert cached.total_s - plain.total_s == pytest.approx(adds_s)
+        assert cached.parts["client_s"] - plain.parts["client_s"] == pytest.approx(adds_s)
+        assert "own cache" in cached.because
+
+
+def test_a_stream_attempts_until_its_cache_has_forgotten() -> None:
+    """At the first of its attempts, 3.1 s apart, after the cache has let go."""
+    plain, cached = (loaded(Load("stream", 5.0, cache_s=cache_s)) for cache_s in (0.0, 10.0))
+    assert 10.0 - 3.1 <= cached.total_s - plain.total_s <= 10.0 + 3.1
+
+
+@pytest.mark.parametrize("kind", ["http", "udp", "keepalive", "stream"])
+def test_who_never_asks_again_has_no_bound(kind: str) -> None:
+    """The others in its city have theirs."""
+    ever = {"new-york": {kind: Load(kind, 5.0, cache_s=CACHE_FOR_EVER)}}
+    found = {b.client for b in bounds(two_region(), "power", "us-east", ever)}
+    assert found == set(PLAYS) - {kind}
+
+
+def test_a_warm_pool_is_used_up_one_a_request() -> None:
+    """A small one long before DNS has moved; a large one at few requests long after it. A crash
+    resets all of it at once; a frozen region's kernel lets it be refilled until DNS has moved."""
+    plain = loaded(Load("keepalive", 5.0))
+    assert loaded(Load("keepalive", 5.0, connections=20)).total_s == plain.total_s
+    large = loaded(Load("keepalive", 5.0, connections=100))
+    assert large.total_s == pytest.approx(100 / 5, abs=0.5)
+    assert "100 connections" in large.because
+    crash = loaded(Load("keepalive", 5.0, connections=100), "crash")
+    assert crash.total_s == loaded(Load("keepalive", 5.0), "crash").total_s
+    freeze = loaded(Load("keepalive", 5.0, connections=100), "freeze")
+    assert freeze.total_s == pytest.approx(plain.total_s + 100 / 5)
+
+
+def test_more_streams_than_the_rate_needs_notice_later() -> None:
+    """20 streams share 5 messages a second: 4 s can pass before one has anything to lose."""
+    few, many = (loaded(Load("stream", 5.0, connections=n)) for n in (1, 20))
+    assert 2.0 < many.total_s - few.total_s <= 4.0
 
 
 @pytest.mark.parametrize("name", WORLDS)
