@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from emulator.analysis.figures import (
@@ -37,19 +37,19 @@ from emulator.errors import Exit
 from emulator.events import Wait
 from emulator.scenario.model import Objective
 
-__all__ = ["Outcome", "Pool", "Verdict", "decide_pool", "exit_code", "objectives_of", "verdicts"]
+__all__ = ["Basis", "Outcome", "Verdict", "decide_values", "exit_code", "objectives_of", "verdicts"]
 
 Outcome = Literal["passed", "failed", "inconclusive"]
 _NEVER = "recovery_s"  # one that never recovered misses any bound, whatever the statistic
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
-    """What a statistic was taken of, and held against: so that runs can be taken together."""
+class Basis:
+    """What an objective was decided on, so that runs can be taken together."""
 
     objective: Objective
     bound: float
-    values: tuple[Value, ...]
+    values: tuple[Value, ...] = ()  # of a statistic; (): the figure is of the run as a whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Verdict:
     outcome: Outcome
     measured: float | None = None
     reason: str = ""
-    pool: Pool | None = None  # of a statistic; None: the figure is of the run as a whole
+    basis: Basis | None = None  # None: no objective
 
 
 def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
@@ -91,13 +91,14 @@ def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
 
 
 def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
-    """Of a run from which nothing may be claimed, not even a miss is."""
+    """Of a run from which nothing may be claimed, not even a miss is; its values are unclear."""
     if not measured.inconclusive:
         return verdict
     reason = "; ".join(measured.inconclusive)
-    return Verdict(
-        verdict.text, verdict.figure, "inconclusive", verdict.measured, reason, verdict.pool
-    )
+    basis = verdict.basis
+    if basis:
+        basis = replace(basis, values=tuple(Value(None) for _ in basis.values))
+    return replace(verdict, outcome="inconclusive", reason=reason, basis=basis)
 
 
 def _decide(
@@ -107,10 +108,10 @@ def _decide(
     objective: Objective,
 ) -> Verdict:
     if objective.is_predicted:
-        values = predicted_values(history, objective)
-        if not values:
+        foreseen = pooled(objective, predicted_values(history, objective))
+        if foreseen is None:
             return _unread(objective, "nothing is predicted for what it speaks of")
-        return _judged(objective, objective.bound, pooled(objective, values))
+        return _judged(objective, objective.bound, foreseen)
     if is_of_requests(objective):
         spoken = [s for client, s in columns.items() if speaks_of(objective, client)]
         among = intervals(history, objective.period)
@@ -119,7 +120,7 @@ def _decide(
     bound = _bound(history, objective)
     if bound is None:
         return _unread(objective, "nothing is predicted for what it speaks of")
-    return decide_pool(Pool(objective, bound, row_values(measured, history, objective)))
+    return decide_values(Basis(objective, bound, row_values(measured, history, objective)))
 
 
 def _bound(history: History, objective: Objective) -> float | None:
@@ -130,29 +131,28 @@ def _bound(history: History, objective: Objective) -> float | None:
     return quantile(numbers, share_of(objective.bound_predicted)) if numbers else None
 
 
-def decide_pool(pool: Pool) -> Verdict:
+def decide_values(basis: Basis) -> Verdict:
     """The verdict on a statistic of values, of one run or of many."""
-    reading = pooled(pool.objective, pool.values)
+    objective = basis.objective
+    reading = pooled(objective, basis.values)
     if reading is None:
-        return _nothing(pool.objective)
-    never = pool.objective.figure == _NEVER and any(v.number == math.inf for v in pool.values)
-    verdict = _judged(pool.objective, pool.bound, reading)
-    outcome: Outcome = "failed" if never else verdict.outcome
-    reason = verdict.reason
-    if pool.objective.bound_predicted:
-        said = show_figure(pool.objective.figure, pool.bound)
-        reason = "; ".join(filter(None, (f"predicted is {said}", reason)))
+        return _nothing(objective)
+    verdict = _judged(objective, basis.bound, reading)
+    if objective.figure == _NEVER and any(v.number == math.inf for v in basis.values):
+        verdict = replace(verdict, outcome="failed")
+    if objective.bound_predicted:
+        said = f"predicted is {show_figure(objective.figure, basis.bound)}"
+        verdict = replace(verdict, reason="; ".join(filter(None, (said, verdict.reason))))
     # Counts hold in every run or not at all: there is nothing to take together.
-    kept_pool = None if pool.objective.figure in COUNTS else pool
-    return Verdict(verdict.text, verdict.figure, outcome, verdict.measured, reason, kept_pool)
+    return verdict if objective.figure in COUNTS else replace(verdict, basis=basis)
 
 
-def _judged(objective: Objective, bound: float, reading: Reading | None) -> Verdict:
-    assert reading is not None  # noqa: S101 - callers have seen a value
+def _judged(objective: Objective, bound: float, reading: Reading) -> Verdict:
     outcome = _outcome(objective, bound, reading)
     finite = reading.measured is not None and math.isfinite(reading.measured)
     shown = reading.measured if finite else None
-    return Verdict(objective.text, objective.figure, outcome, shown, reading.because)
+    basis = Basis(objective, bound)
+    return Verdict(objective.text, objective.figure, outcome, shown, reading.because, basis)
 
 
 def _outcome(objective: Objective, bound: float, reading: Reading) -> Outcome:
@@ -187,7 +187,8 @@ def _wait(wait: Wait) -> Verdict:
 
 
 def _unread(objective: Objective, reason: str) -> Verdict:
-    return Verdict(objective.text, objective.figure, "inconclusive", reason=reason)
+    basis = Basis(objective, objective.bound)
+    return Verdict(objective.text, objective.figure, "inconclusive", None, reason, basis)
 
 
 def _nothing(objective: Objective) -> Verdict:

@@ -40,7 +40,7 @@ from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.errors import Exit
 
 SCHEMA = 1
-_OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
+OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
 _RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
 
 
@@ -51,13 +51,13 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "run": {name: getattr(history.run, name) for name in _RUN} if history.run else None,
-        "outcome": _OUTCOMES[exit_code(measured, decided)],
+        "outcome": OUTCOMES[exit_code(measured, decided)],
         "inconclusive": list(measured.inconclusive),
         "faults": [
             _fault(fault, paragraph, history)
             for fault, paragraph in zip(measured.faults, why, strict=True)
         ],
-        "objectives": [_objective(verdict) for verdict in decided],
+        "objectives": [objective_json(verdict) for verdict in decided],
         "availability": [
             {"city": city, "client": kind, "ok": ok, "failed": failed}
             for (city, kind), (ok, failed) in measured.availability.items()
@@ -140,7 +140,8 @@ def _disagreeing(path: Milestones, history: History) -> list[dict[str, Any]]:
     ]
 
 
-def _objective(verdict: Verdict) -> dict[str, Any]:
+def objective_json(verdict: Verdict) -> dict[str, Any]:
+    """One verdict, as in `objectives[]`."""
     return {
         "text": verdict.text,
         "figure": verdict.figure,

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from textwrap import fill
+from dataclasses import replace
 
 from rich.console import Console
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from emulator.analysis.explain import explain
-from emulator.analysis.figures import show_figure
 from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
-from emulator.analysis.verdict import Verdict, verdicts
+from emulator.analysis.verdict import verdicts
 from emulator.analysis.words import client_name, listed, plural
 from emulator.report.cells import city_rows, loss_cells, part_headings, path_rows, recovery_cells
+from emulator.report.layout import WIDTH, fitted, indented, paragraph, table_of, verdict_line
 from emulator.report.strip import legend, strip_lines
-
-WIDTH = 100
-_COLOURS = {"passed": "green", "failed": "red", "inconclusive": "yellow"}
 
 
 def render_report(
@@ -32,9 +26,7 @@ def render_report(
 
     `saved` is where the history lies, for the last line.
     """
-    if not console.is_terminal:
-        console.width = WIDTH
-    width = min(console.width, WIDTH)
+    width = fitted(console)
     _head(history, console)
     _moments(measured, history, console)
     _strips(measured, history, console, width)
@@ -42,14 +34,16 @@ def render_report(
         _recoveries(fault, console)
         _losses(fault, console)
     _wire(measured, console)
-    for paragraph in explain(measured, history):
+    for why in explain(measured, history):
         console.print()
-        _words(console, f"Why: {paragraph}", width)
+        paragraph(console, f"Why: {why}", width)
     console.print()
     for reason in measured.inconclusive:
-        _words(console, f"inconclusive: {reason}", width, style="yellow")
+        paragraph(console, f"inconclusive: {reason}", width, style="yellow")
     for verdict in verdicts(measured, history):
-        _verdict(verdict, console, width, said=measured.inconclusive)
+        # Why nothing may be claimed stands above already.
+        shown = replace(verdict, reason="") if measured.inconclusive else verdict
+        verdict_line(shown, console, width)
     if saved:
         console.print(Text(f"history: {saved}"), soft_wrap=True)
 
@@ -68,13 +62,13 @@ def _head(history: History, console: Console) -> None:
     ]
     what = f"scenario {run.scenario}" if run.scenario else run.command
     console.print(Text(f"{run.lab}: {', '.join(named)}; {what}, {run.wall}"), soft_wrap=True)
-    table = _table("path", "rtt set", "measured", "city", "goes to", "because", right=(1, 2))
+    table = table_of("path", "rtt set", "measured", "city", "goes to", "because", right=(1, 2))
     paths, cities = path_rows(history), city_rows(history)
     for index in range(max(len(paths), len(cities))):
         left = paths[index] if index < len(paths) else ("", "", "")
         right = cities[index] if index < len(cities) else ("", "", "")
         table.add_row(*left, *right)
-    _indented(console, table)
+    indented(console, table)
 
 
 def _moments(measured: Measurements, history: History, console: Console) -> None:
@@ -95,7 +89,7 @@ def _strips(measured: Measurements, history: History, console: Console, width: i
     for name, letters in lines:
         console.print(Text(f"{name:<28}{letters}"), soft_wrap=True)
     if affected:
-        _words(console, legend(history, width), width, indent=2)
+        paragraph(console, legend(history, width), width, indent=2)
 
 
 def _recoveries(fault: FaultMeasured, console: Console) -> None:
@@ -104,7 +98,7 @@ def _recoveries(fault: FaultMeasured, console: Console) -> None:
         return
     console.print()
     console.print(Text(f"recovery from {fault.life.name}"))
-    table = _table("", "recovery", *part_headings(), "bound", right=tuple(range(1, 9)), gap=1)
+    table = table_of("", "recovery", *part_headings(), "bound", right=tuple(range(1, 9)), gap=1)
     for city in dict.fromkeys(row.client.city for row in affected):
         table.add_row(city)
         for row in (row for row in affected if row.client.city == city):
@@ -112,7 +106,9 @@ def _recoveries(fault: FaultMeasured, console: Console) -> None:
     console.print(table)
     for row in (row for row in affected if row.reason):
         state = f"{row.state.replace('_', ' ')}: {row.reason}"
-        _words(console, f"{client_name(row.client)}: {state}", min(console.width, WIDTH), indent=2)
+        paragraph(
+            console, f"{client_name(row.client)}: {state}", min(console.width, WIDTH), indent=2
+        )
 
 
 def _losses(fault: FaultMeasured, console: Console) -> None:
@@ -121,12 +117,12 @@ def _losses(fault: FaultMeasured, console: Console) -> None:
     if not affected:
         return
     console.print()
-    table = _table("what happened", "outage", "requests lost", "open connections", "after heal")
+    table = table_of("what happened", "outage", "requests lost", "open connections", "after heal")
     for city in dict.fromkeys(row.client.city for row in affected):
         table.add_row(city)
         for row in (row for row in affected if row.client.city == city):
             table.add_row(*loss_cells(row))
-    _indented(console, table)
+    indented(console, table)
 
 
 def _wire(measured: Measurements, console: Console) -> None:
@@ -140,7 +136,7 @@ def _wire(measured: Measurements, console: Console) -> None:
             f" from {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
             f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
         )
-        _words(console, line, width)
+        paragraph(console, line, width)
     agreed = measured.agreement
     if agreed.syn.count:
         line = (
@@ -149,34 +145,4 @@ def _wire(measured: Measurements, console: Console) -> None:
             f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
             f"; {agreed.unmatched_client + agreed.unmatched_wire} without a counterpart."
         )
-        _words(console, line, width)
-
-
-def _verdict(verdict: Verdict, console: Console, width: int, said: Sequence[str]) -> None:
-    style = _COLOURS[verdict.outcome]
-    known = verdict.measured is not None
-    figure = f" ({show_figure(verdict.figure, verdict.measured or 0.0)})" if known else ""
-    reason = f": {verdict.reason}" if verdict.reason and not said else ""
-    _words(console, f"{verdict.outcome}: {verdict.text}{figure}{reason}", width, style)
-
-
-def _table(*headings: str, right: Sequence[int] = (), gap: int = 2) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold")
-    for index, heading in enumerate(headings):
-        table.add_column(
-            heading,
-            justify="right" if index in right else "left",
-            no_wrap=index in right or index == 0,
-        )
-    return table
-
-
-def _indented(console: Console, table: Table) -> None:
-    console.print(Padding(table, (0, 0, 0, 2), expand=False))
-
-
-def _words(console: Console, text: str, width: int, style: str = "", indent: int = 0) -> None:
-    """A paragraph, wrapped at words."""
-    left = " " * indent
-    wrapped = fill(text, width, initial_indent=left, subsequent_indent=left, break_on_hyphens=False)
-    console.print(Text(wrapped, style=style), soft_wrap=True)
+        paragraph(console, line, width)
