@@ -50,7 +50,16 @@ def test_json_is_explained_where_it_is_offered():
         for name, command in COMMANDS.items()
         if any(option.name == "as_json" for option in command.params)
     }
-    assert set(offered) == {"up", "status", "kill", "report", "plan", "validate", "doctor"}
+    assert set(offered) == {
+        "up",
+        "status",
+        "kill",
+        "report",
+        "compare",
+        "plan",
+        "validate",
+        "doctor",
+    }
     assert [name for name, text in offered.items() if "--json" not in text.split("\b")[-1]] == []
 
 

@@ -15,7 +15,7 @@ from emulator.cli.files import doctor, image, plan, report, schema, validate
 from emulator.cli.hosts import exec_, logs, pcap, shell
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
-from emulator.cli.look import graph
+from emulator.cli.look import compare, graph
 from emulator.cli.run import run
 from emulator.errors import Exit, NetemuError
 
@@ -44,8 +44,8 @@ def cli() -> None:
     """
 
 
-for command in (up, status, watch, traffic, kill, heal, down, run, report, plan, graph, validate,
-                schema, doctor, image, exec_, shell, logs, pcap):  # fmt: skip
+for command in (up, status, watch, traffic, kill, heal, down, run, report, compare, plan, graph,
+                validate, schema, doctor, image, exec_, shell, logs, pcap):  # fmt: skip
     cli.add_command(command)
 
 

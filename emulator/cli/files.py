@@ -168,7 +168,7 @@ def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
 
     --json: the same as `netemu run --json` writes; emulator/report/json.py documents it.
     """
-    history = _history(run)
+    history = history_of(run)
     measured = measure(history)
     if as_json:
         echo_json(report_json(measured, history))
@@ -177,7 +177,8 @@ def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
     return verdict_code(measured, history)
 
 
-def _history(run: Path) -> History:
+def history_of(run: Path) -> History:
+    """The history of a run's directory, or of the file itself. Raises UsageError."""
     path = run / "history.jsonl" if run.is_dir() else run
     if not path.exists():
         raise UsageError(f"{run} holds no history.jsonl; give the directory of a run, as in runs/")

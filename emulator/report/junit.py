@@ -1,0 +1,128 @@
+"""The verdicts of a run as JUnit XML, as GitHub, GitLab and Jenkins read it.
+
+There is no standard; what all of them take is: `testsuites` around `testsuite`, in which
+`properties` come first, then every `testcase`, then `system-out`; a case with `failure` missed its
+objective, one with `error` is inconclusive. Nothing is `skipped`: consumers count that as success.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from xml.etree import ElementTree as ET
+
+from emulator.analysis.explain import explain
+from emulator.analysis.figures import show_figure
+from emulator.analysis.measurements import Measurements
+from emulator.analysis.timeline import History
+from emulator.analysis.verdict import Verdict, verdicts
+from emulator.clock import NS_PER_S
+from emulator.events import Run
+
+RUNS_THROUGH = "runs through"
+# What XML 1.0, 2.2 does not allow in a document, not even as a character reference.
+_ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_of_run(measured: Measurements, history: History) -> str:
+    """One run's JUnit file: its verdicts, what is known of it, the explanation."""
+    run = history.run
+    seconds = (history.last_ns - (history.first_ns or history.last_ns)) / NS_PER_S
+    return junit_xml(
+        (run.scenario or run.lab) if run else "run",
+        verdicts(measured, history),
+        measured.inconclusive,
+        seconds,
+        run_properties(run) if run else {},
+        "\n\n".join(explain(measured, history)),
+    )
+
+
+def run_properties(run: Run) -> dict[str, str]:
+    """What is needed to run it again, and what it ran on."""
+    known = {"seed": str(run.seed), "lab": run.lab, "wall": run.wall, "command": run.command}
+    return known | run.environment
+
+
+def junit_xml(
+    name: str,
+    decided: Sequence[Verdict],
+    doubts: Sequence[str],
+    seconds: float,
+    properties: Mapping[str, str],
+    explanation: str = "",
+) -> str:
+    """One test suite: the scenario `name`, a case for each verdict; without one, a case that it
+    ran through. `doubts`: why nothing may be claimed from it; then no case passes. `seconds` is
+    what all of it took: no case has a time of its own, so each is given an equal share."""
+    cases = _cases(name, decided, doubts)
+    for case in cases:
+        case.set("time", f"{seconds / len(cases):.3f}")
+    totals = {
+        "name": _legal(name),
+        "tests": str(len(cases)),
+        "failures": str(sum(case.find("failure") is not None for case in cases)),
+        "errors": str(sum(case.find("error") is not None for case in cases)),
+        "skipped": "0",
+        "time": f"{seconds:.3f}",
+    }
+    root = ET.Element("testsuites", {k: v for k, v in totals.items() if k != "skipped"})
+    suite = ET.SubElement(root, "testsuite", totals)
+    _properties(suite, {**properties, **_figures(decided)})
+    suite.extend(cases)
+    if explanation:
+        ET.SubElement(suite, "system-out").text = _legal(explanation)
+    ET.indent(root)
+    body = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def _cases(name: str, decided: Sequence[Verdict], doubts: Sequence[str]) -> list[ET.Element]:
+    verdicts_ = decided or [Verdict(RUNS_THROUGH, "", "passed")]
+    cases = []
+    seen: Counter[str] = Counter()
+    for verdict in verdicts_:
+        seen[verdict.text] += 1
+        again = f" ({seen[verdict.text]})" if seen[verdict.text] > 1 else ""
+        title = {"classname": _legal(name), "name": _legal(verdict.text) + again}
+        case = ET.Element("testcase", title)
+        if verdict.outcome == "failed":
+            _told(case, "failure", "objective missed", _message(verdict))
+        elif verdict.outcome == "inconclusive" or doubts:
+            reason = verdict.reason or "; ".join(doubts) or "nobody can tell"
+            _told(case, "error", "inconclusive", f"inconclusive: {reason}")
+        cases.append(case)
+    return cases
+
+
+def _told(case: ET.Element, tag: str, kind: str, message: str) -> None:
+    """As the attribute and as text: some consumers show the one, some the other."""
+    said = _legal(message)
+    ET.SubElement(case, tag, {"type": kind, "message": said}).text = said
+
+
+def _message(verdict: Verdict) -> str:
+    shown = _shown(verdict)
+    measured = f"measured {shown}" if shown else ""
+    return "; ".join(part for part in (measured, verdict.reason) if part) or "missed"
+
+
+def _figures(decided: Sequence[Verdict]) -> dict[str, str]:
+    return {f"measured {v.text}": shown for v in decided if (shown := _shown(v))}
+
+
+def _shown(verdict: Verdict) -> str:
+    return "" if verdict.measured is None else show_figure(verdict.figure, verdict.measured)
+
+
+def _properties(suite: ET.Element, known: Mapping[str, str]) -> None:
+    if not known:
+        return
+    properties = ET.SubElement(suite, "properties")
+    for name, value in known.items():
+        ET.SubElement(properties, "property", {"name": _legal(name), "value": _legal(value)})
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("", text)
