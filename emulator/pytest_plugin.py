@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -203,7 +204,7 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[Any]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if call.excinfo is not None:
-        _shorten(item, call.excinfo)
+        call.excinfo = _shortened(item, call.excinfo)
     report = yield
     if report.failed and _LOANS in item.stash:
         item.stash[_FAILED] = True
@@ -214,23 +215,38 @@ def pytest_runtest_makereport(
     return report
 
 
-def _shorten(item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-    """An expected error is told without the way through netemu; a comparison by its one line."""
-
+def _shortened(
+    item: pytest.Item, excinfo: pytest.ExceptionInfo[BaseException]
+) -> pytest.ExceptionInfo[BaseException]:
+    """An expected error without the way through netemu; a comparison by its one line."""
     error = excinfo.value
     line = item.config.stash.get(_COMPARED, None)
     if isinstance(error, AssertionError) and line and str(error).startswith(f"assert {line}"):
         error.args = (line,)
     missed = getattr(sys.modules.get("emulator.harness"), "Missed", NetemuError)
-    if isinstance(error, (NetemuError, missed)):
-        error.__cause__, error.__suppress_context__ = None, True
-        package = Path(__file__).parent
-        theirs = excinfo.traceback.filter(
-            lambda entry: (
-                package not in Path(entry.path).parents and "contextlib" not in str(entry.path)
-            )
-        )
-        excinfo.traceback = theirs or excinfo.traceback
+    if not isinstance(error, (NetemuError, missed)):
+        return excinfo
+    theirs = _frames_outside(excinfo.tb)
+    if not any(entry.tb_frame.f_code.co_filename == str(item.path) for entry in theirs):
+        told = pytest.fail.Exception(str(error), pytrace=False)  # nothing of the test's is to see
+        return pytest.ExceptionInfo.from_exception(told.with_traceback(excinfo.tb))
+    error.__cause__, error.__suppress_context__ = None, True
+    cut: TracebackType | None = None
+    for entry in reversed(theirs):
+        cut = TracebackType(cut, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return pytest.ExceptionInfo.from_exception(error.with_traceback(cut))
+
+
+def _frames_outside(trace: TracebackType | None) -> list[TracebackType]:
+    """The entries of a traceback that are neither netemu's nor of `with` on its behalf."""
+    package = str(Path(__file__).parent)
+    found = []
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if not file.startswith(package) and Path(file).name != "contextlib.py":
+            found.append(trace)
+        trace = trace.tb_next
+    return found
 
 
 def _told(lab: LabUnderTest) -> str:

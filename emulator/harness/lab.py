@@ -155,6 +155,8 @@ class LabUnderTest:
     def heal(self, *targets: str) -> None:
         """Undo every fault on these targets; without a target, every fault there is."""
         wanted = set(self._members(targets))
+        for name in wanted:
+            sites_and_hosts(self.lab, name)
         active = self.lab.wan.journal()
         chosen = [f for f in active if not wanted or wanted.issuperset(f.target)
                   or (f.peers and wanted.issuperset(f.peers))]  # fmt: skip
@@ -175,8 +177,11 @@ class LabUnderTest:
         with self._step(lambda at_s, is_after: WaitUntil(at_s, wanted, within_s, is_after)):
             lacking = self._wait(wanted, within_s)
         if lacking:
-            shown = "; ".join(lacking[:2]) + (f"; and {len(lacking) - 2} more" * (len(lacking) > 2))
-            raise Missed(f"not {wanted.text} within {within_s:g} s: {shown}")
+            who = self._headline() if wanted.kind == "recovered" else ""
+            more = f"; and {len(lacking) - 2} more" if len(lacking) > 2 else ""
+            raise Missed(
+                f"not {wanted.text} within {within_s:g} s: {who or '; '.join(lacking[:2]) + more}"
+            )
 
     def recovery(self, city: str | None = None, over: str | None = None) -> Recovery:
         """How long the clients of a city, over one kind, took to recover; all of them unless said.
@@ -220,8 +225,7 @@ class LabUnderTest:
         """Assert an objective as scenarios write it: `recovery_s.p100 <= 15 s from paris over
         http`. Raises Missed, or Inconclusive where nobody can tell."""
         verdict = self._judge(objective)
-        said = self.recording.script.objectives
-        said += [objective] * (objective not in said)
+        self.recording.must(_read(parse_objective, objective))
         if verdict.outcome == "inconclusive":
             raise Inconclusive(f"{objective}: {verdict.reason}")
         if verdict.outcome == "failed":
