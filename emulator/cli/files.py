@@ -16,6 +16,7 @@ from emulator.controller.prepare import prepare
 from emulator.engine.image import ensure_node_image, image_report
 from emulator.errors import Exit, FileProblems, UsageError
 from emulator.plan import make_plan, plan_to_json
+from emulator.report.html import render_html
 from emulator.report.json import report_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
@@ -157,7 +158,10 @@ def build() -> None:
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @json_option
-def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
+@click.option(
+    "--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="A page with charts."
+)
+def report(run: Path, as_json: bool, page: Path | None) -> int:  # noqa: FBT001
     """Analyse and show a finished RUN directory again. Needs no Docker, on any machine.
 
     The exit code is that of the run: 0 passed, 1 an objective was missed, 3 inconclusive.
@@ -165,16 +169,28 @@ def report(run: Path, as_json: bool) -> int:  # noqa: FBT001
     \b
     netemu report runs/region-loss/2026-01-31T12-00-00
     netemu report runs/region-loss/2026-01-31T12-00-00 --json
+    netemu report runs/region-loss/2026-01-31T12-00-00 --html report.html
 
+    --html: one file to look at, to print, to pass on; it needs no network.
     --json: the same as `netemu run --json` writes; emulator/report/json.py documents it.
     """
     history = history_of(run)
     measured = measure(history)
+    if page is not None:
+        write_page(page, render_html(measured, history, directory=str(run)))
     if as_json:
         echo_json(report_json(measured, history))
     else:
         render_report(measured, history, console(), saved=str(run))
     return verdict_code(measured, history)
+
+
+def write_page(file: Path, page: str) -> None:
+    """Raises UsageError where the file cannot be written."""
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror}") from error
 
 
 def history_of(run: Path) -> History:

@@ -9,7 +9,7 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.report.page import sections, summary
+from emulator.report.page import network, overruns, sections, summary
 from emulator.report.page.bundle import program, style
 from emulator.report.page.markup import Html, el, join
 from emulator.report.page.sheet import Sheet
@@ -42,9 +42,9 @@ def render_html(
         "faults": summary.faults(sheet),
         "timeline": sections.timeline(sheet),
         "recovery": sections.recovery(sheet),
-        "runs": sections.runs(sheet),
-        "times": sections.response_times(sheet),
-        "wire": sections.wire(sheet),
+        "runs": overruns.runs(sheet),
+        "times": network.response_times(sheet),
+        "wire": network.wire(sheet),
         "outcomes": sections.outcomes(sheet),
         "setup": sections.setup(sheet),
     }

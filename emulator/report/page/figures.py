@@ -19,7 +19,7 @@ def figure(data: list[Trace], height: int, **layout: Any) -> Figure:
     """A figure of this height in pixels; its width is the page's."""
     base: dict[str, Any] = {
         "height": height,
-        "margin": {"l": 8, "r": 48, "t": 6, "b": 34},
+        "margin": {"l": 12, "r": 48, "t": 6, "b": 34},
         "paper_bgcolor": CLEAR,
         "plot_bgcolor": CLEAR,
         "font": {"family": FONT, "size": 12, "color": INK},
@@ -38,6 +38,7 @@ def seconds_axis(end_s: float, **more: Any) -> dict[str, Any]:
         "range": [0, round(end_s, 3)],
         "ticksuffix": " s",
         "nticks": 8,
+        "ticklabeloverflow": "allow",
         "gridcolor": GUIDE,
         "linecolor": LINE,
         "tickfont": {"color": MUTED, "size": 11},
@@ -59,13 +60,15 @@ def hidden_axis(low: float, high: float, **more: Any) -> dict[str, Any]:
 
 def milliseconds_axis(low_ms: float, high_ms: float) -> dict[str, Any]:
     """Times from `low_ms` to `high_ms`, each decade as wide as the next."""
-    first, last = math.floor(math.log10(low_ms)), math.ceil(math.log10(high_ms))
-    decades = range(first, max(last, first + 1) + 1)
+    first, last = math.log10(low_ms * 0.8), math.log10(max(high_ms, low_ms * 2) * 1.2)
+    decades = range(math.floor(first), math.ceil(last))
+    steps = (1, 2, 5) if last - first < 2.5 else (1,)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
     return {
         "type": "log",
-        "range": [decades[0], decades[-1]],
-        "tickvals": [10.0**d for d in decades],
-        "ticktext": [show_ms(10.0**d) for d in decades],
+        "range": [round(first, 4), round(last, 4)],
+        "tickvals": ticks,
+        "ticktext": [show_ms(tick) for tick in ticks],
         "gridcolor": GUIDE,
         "linecolor": LINE,
         "tickfont": {"color": MUTED, "size": 11},

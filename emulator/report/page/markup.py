@@ -48,8 +48,10 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Child]], kinds: str =
     """A table that scrolls by itself where the page is narrow.
 
     `kinds` has a letter a column: l words, r figures; a row of one cell is a heading of its own.
+    A last column of words takes what room is left.
     """
-    letters = kinds.ljust(len(headings), "l")
+    letters = kinds.ljust(len(headings), "l")[: len(headings)]
+    letters = letters[:-1] + ("w" if letters[-1] == "l" else letters[-1])
     head = join(
         el("th", heading, class_=_align(letter), scope="col")
         for heading, letter in zip(headings, letters, strict=True)
@@ -72,4 +74,4 @@ def _row(cells: Sequence[Child], letters: str) -> Html:
 
 
 def _align(letter: str) -> str:
-    return "figure" if letter == "r" else ""
+    return {"r": "figure", "w": "last"}.get(letter, "")

@@ -34,12 +34,12 @@
     const { data, layout } = coloured(told.figures[Number(plot.dataset.figure)], look.twins);
     for (const note of layout.annotations) note.text = shaded(note.text, look.twins);
     layout.hoverlabel = look.hover;
-    layout.width = look.width || plot.clientWidth;
+    layout.width = look.width ?? plot.clientWidth;
+    layout.height *= look.shrink ?? 1;
+    plot.style.height = `${layout.height}px`;
     if (coarse) layout.dragmode = false; // a finger scrolls the page
     if (plot.zoom) layout.xaxis.range = plot.zoom;
-    const config = { displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"] };
-    if (coarse) config.displayModeBar = false;
-    return Plotly.react(plot, data, layout, config);
+    return Plotly.react(plot, data, layout, { displayModeBar: false });
   }
 
   function look() {
@@ -49,7 +49,7 @@
   }
 
   function printed() {
-    return { twins: {}, hover: {}, width: PRINTED_PX };
+    return { twins: {}, hover: {}, width: PRINTED_PX, shrink: 0.82 }; // two cities a page
   }
 
   // One zoom for everything that has the run's clock below it.

@@ -12,6 +12,7 @@ from typing import NamedTuple
 INK, MUTED, LINE, GUIDE = "#1b1f24", "#5b6672", "#d5dbe1", "#e9edf1"
 FAULT, BOUND = "#d1242e", "#20262d"
 UP, DOWN = "#a5d6b7", "#3f4852"
+GROUND = "#ffffff"  # under charts, and words on a coloured bar
 PREDICTED, PREDICTED_CORE = "#dfe5ec", "#bcc8d6"
 
 REGIONS = (
@@ -50,6 +51,7 @@ UNKNOWN = Look("outcome unknown", "circle-open", "#77818c")
 
 # Light -> dark. A colour that stands for two things has two entries a digit apart.
 DARK = {
+    GROUND: "#14171b",
     INK: "#e8eaed", MUTED: "#9da7b3", LINE: "#3a424b", GUIDE: "#272d34",
     FAULT: "#ff6b6c", BOUND: "#f2f4f6", UP: "#2c6e49", DOWN: "#c3ccd6",
     PREDICTED: "#2c343d", PREDICTED_CORE: "#46525f",

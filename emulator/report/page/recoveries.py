@@ -23,6 +23,7 @@ from emulator.report.page.figures import (
 from emulator.report.page.palette import (
     BOUND,
     FAULT,
+    GROUND,
     GUIDE,
     KINDS,
     LINE,
@@ -108,7 +109,7 @@ def _parts(rows: Sequence[Row]) -> list[Trace]:
                 "textposition": "inside",
                 "insidetextanchor": "middle",
                 "textangle": 0,
-                "textfont": {"color": "#ffffff", "size": 11},
+                "textfont": {"color": GROUND, "size": 11},
                 "customdata": [plain(bar[3]) for bar in bars],
                 "hovertemplate": f"<b>%{{customdata}}</b><br>{name} %{{x:.3f}} s,"
                 " from %{base:.3f} s<extra></extra>",
@@ -154,10 +155,10 @@ def _bounds(rows: Sequence[Row]) -> Trace:
         "mode": "markers",
         "name": "predicted bound",
         "x": rounded([bound for _, bound in known]),
-        "y": [_y(rows, index) + 0.34 for index, _ in known],
+        "y": [_y(rows, index) + 0.4 for index, _ in known],
         "marker": {
             "symbol": "line-ns",
-            "size": 32,
+            "size": 26,
             "color": BOUND,
             "line": {"width": 2.5, "color": BOUND},
         },

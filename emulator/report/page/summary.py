@@ -7,10 +7,12 @@ from collections.abc import Sequence
 
 from emulator.analysis.explain import explain
 from emulator.analysis.figures import show_figure
+from emulator.analysis.headline import headline_of
 from emulator.analysis.measurements import FaultMeasured
 from emulator.analysis.verdict import Outcome, Verdict
-from emulator.analysis.words import client_name, kind_name, plural
+from emulator.analysis.words import client_name, plural
 from emulator.report.page.markup import Html, el, join, table
+from emulator.report.page.recoveries import affected_of
 from emulator.report.page.sheet import Sheet
 
 _WORDS: dict[str, str] = {
@@ -46,9 +48,13 @@ def banner(sheet: Sheet) -> Html:
         f'<circle cx="19" cy="19" r="16.5"/>{_SIGNS[outcome]}</svg>'
     )
     reasons = sheet.measured.inconclusive if outcome == "inconclusive" else ()
-    said = [el("p", _sentence(sheet, outcome)), *(el("p", f"{_upper(r)}.") for r in reasons)]
+    said = [el("p", _sentence(sheet, outcome)), _list(reasons)]
     words = el("div", el("strong", _WORDS[outcome]), *said)
     return el("div", Html(sign), words, class_=f"banner {outcome}")
+
+
+def _list(reasons: Sequence[str]) -> Html | None:
+    return el("ul", *(el("li", reason) for reason in reasons)) if reasons else None
 
 
 def _sentence(sheet: Sheet, outcome: str) -> str:
@@ -87,7 +93,7 @@ def tiles(sheet: Sheet) -> Html:
         "dl",
         _tile("Slowest recovery", *_slowest(sheet)),
         _tile("Requests lost", f"{lost:,}", among),
-        _tile("Availability", share, f"{ok:,} of {ok + failed:,} requests answered"),
+        _tile("Availability", share, f"{ok:,} of {ok + failed:,} answered"),
         _tile("Connections reset", f"{resets:,}", "by RST, seen by clients"),
         class_="tiles",
     )
@@ -128,10 +134,11 @@ def objectives(sheet: Sheet) -> Html | None:
         )
         for verdict in sheet.verdicts
     ]
+    headings = ("verdict", "objective", "measured", "why")[: 4 if any(r[3] for r in rows) else 3]
     return el(
         "section",
         el("h2", "Objectives"),
-        table(("verdict", "objective", "measured", "why"), rows, "llrl"),
+        table(headings, [row[: len(headings)] for row in rows], "llrl"),
         id="objectives",
     )
 
@@ -168,16 +175,19 @@ def _fault(sheet: Sheet, fault: FaultMeasured, why: str) -> Html:
         f", healed at {sheet.origin(life.healed)}" if life.healed is not None else ", not healed"
     )
     when = el("span", f"  at {sheet.origin(life.began)}{healed}", class_="when")
-    return el("div", el("h3", life.name, when), el("p", why, class_="why"), class_="fault")
+    affected = affected_of(fault)
+    said = headline_of(affected, sheet.history) if affected else "no client was affected"
+    told = [el("p", said, class_="headline"), el("p", why, class_="why")]
+    return el("div", el("h3", life.name, when), *told, class_="fault")
 
 
 def _upper(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def affected_kinds(rows: Sequence[tuple[str, str]]) -> str:
-    """Names of client kinds, each once."""
-    return ", ".join(dict.fromkeys(kind_name(kind) for _, kind in rows))
+def show_wall(wall: str) -> str:
+    """`2026-11-22 16:31:46 UTC` for the header's ISO 8601."""
+    return wall.replace("T", " ").replace("+00:00", " UTC")
 
 
 def heading(sheet: Sheet) -> Html:
@@ -191,7 +201,7 @@ def heading(sheet: Sheet) -> Html:
         title = run.scenario or run.command or run.lab
         under = (
             f"{run.lab}: {plural(sites['region'], 'region')}, {cities},"
-            f" {plural(sites['dns'], 'name server')}; {run.wall}"
+            f" {plural(sites['dns'], 'name server')}; {show_wall(run.wall)}"
         )
     return join([
         el("p", "netemu report", class_="kicker"), el("h1", title), el("p", under, class_="quiet"),

@@ -29,8 +29,10 @@ from emulator.report.page.palette import (
     DOWN,
     FAILURES,
     FAULT,
+    GROUND,
     GUIDE,
     INK,
+    LINE,
     MUTED,
     UNKNOWN,
     UP,
@@ -41,6 +43,8 @@ _ROW_PX = 92
 _LANE = 0.32  # of a row
 _TOP = 0.3  # above the first row: the numbers of the moments
 _FLOOR, _CEILING = 0.05, 0.72  # of a row; its name stands above
+_CLOSE = 1 / 12  # of the width: on a phone, a number would reach into the next
+_GOLDEN = 0.6180339887  # its multiples fall evenly between 0 and 1, however many there are
 _SAME_MOMENT = 1 / 60  # of the width: numbers closer than that share a place
 
 
@@ -131,24 +135,27 @@ def _marks(scene: Scene, look: Look, group: Sequence[tuple[Request, int]]) -> Tr
         "mode": "markers",
         "name": look.words,
         "x": [round((r.t - origin) / NS_PER_S, 3) for r, _ in group],
-        "y": [round(row + scene.height(took_s(r)) + _jitter(r), 3) for r, row in group],
+        "y": [round(row + _spread(r, scene.height(took_s(r))), 3) for r, row in group],
         "customdata": [_details(r) for r, _ in group],
         "hovertemplate": "<b>%{customdata[0]}</b> at %{x:.3f} s<br>%{customdata[1]}<extra></extra>",
         "marker": {
             "color": look.colour,
             "symbol": look.symbol,
             "size": 3.2 if is_fine else 6.5,
-            "opacity": 0.55 if is_fine else 0.85,
-            "line": {"width": 0},
+            "opacity": 0.55 if is_fine else 1,
+            "line": {"width": 0 if is_fine else 0.35, "color": GROUND},
         },
     }
 
 
-def _jitter(request: Request) -> float:
+def _spread(request: Request, height: float) -> float:
     """Marks of one latency are spread a little, so that they do not hide each other: failures
     more, since a time limit puts all of them at one height."""
-    spread = 0.03 if request.outcome == "ok" else 0.16
-    return ((request.n * 0.6180339887) % 1.0 - (0.5 if request.outcome == "ok" else 1.0)) * spread
+    width = 0.03 if request.outcome == "ok" else 0.28
+    place = height + ((request.n * _GOLDEN) % 1.0 - 0.5) * width
+    if request.outcome == "ok":
+        return place
+    return place + max(0.0, _FLOOR + width / 2 - height) - max(0.0, height + width / 2 - _CEILING)
 
 
 def _details(request: Request) -> list[str]:
@@ -218,7 +225,7 @@ def _numbers(scene: Scene, city: str, y: float) -> Trace:
         "type": "scatter",
         "mode": "text",
         "x": [round(at, 3) for at, _, _ in placed],
-        "y": [y] * len(placed),
+        "y": _staggered([at for at, _, _ in placed], y, scene.end_s),
         "text": [_range(numbers) for _, numbers, _ in placed],
         "textposition": "middle right",
         "textfont": {"size": 11, "color": INK},
@@ -226,6 +233,15 @@ def _numbers(scene: Scene, city: str, y: float) -> Trace:
         "hovertemplate": "%{customdata[0]}<extra></extra>",
         "cliponaxis": False,
     }
+
+
+def _staggered(places: Sequence[float], y: float, end: float) -> list[float]:
+    """Numbers that stand close to the one before are raised in turn."""
+    raised = [False] * len(places)
+    for index in range(1, len(places)):
+        is_close = places[index] - places[index - 1] < _CLOSE * end
+        raised[index] = is_close and not raised[index - 1]
+    return [round(y + 0.09 if up else y - 0.05, 3) for up in raised]
 
 
 def own_moments(scene: Scene, city: str) -> list[tuple[int, Moment]]:
@@ -262,7 +278,7 @@ def _guides(scene: Scene, rows: int) -> list[dict[str, Any]]:
         {
             "type": "line", "layer": "below", "xref": "paper", "x0": 0, "x1": 1,
             "y0": row + at, "y1": row + at,
-            "line": {"color": MUTED if at == 0 else GUIDE, "width": 0.8},
+            "line": {"color": LINE if at == 0 else GUIDE, "width": 1},
         }
         for row in range(rows)
         for at in (0.0, *heights)

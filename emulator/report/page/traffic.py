@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,7 @@ from emulator.report.page.figures import (
     words,
 )
 from emulator.report.page.lanes import end_s, fault_lanes
-from emulator.report.page.palette import FAULT, GUIDE, MUTED, PERIODS
+from emulator.report.page.palette import FAULT, GUIDE, MUTED, PERIODS, PREDICTED
 
 WIRE_KINDS = {
     "syn": "SYN: connections begun",
@@ -92,7 +92,16 @@ def _responses(took: list[int], failed: int) -> Responses:
     return Responses(len(took), failed, tuple(at))
 
 
-def response_figure(by_client: Mapping[Client, Mapping[str, Responses]]) -> Figure:
+def range_ms(told: Iterable[Mapping[str, Responses]]) -> tuple[float, float]:
+    """From the quickest to the slowest that strips show: one scale for all cities."""
+    known = [one.quantiles for periods in told for one in periods.values() if one.quantiles]
+    low, high = min((q[0] for q in known), default=1.0), max((q[4] for q in known), default=10.0)
+    return max(low, 0.01), max(high, 0.1)
+
+
+def response_figure(
+    by_client: Mapping[Client, Mapping[str, Responses]], scale_ms: tuple[float, float]
+) -> Figure:
     """A strip a period: 5 to 95 % of the answers as a whisker, the middle half as a box."""
     rows: list[tuple[str, float, Responses]] = []
     names: list[dict[str, Any]] = []
@@ -103,15 +112,11 @@ def response_figure(by_client: Mapping[Client, Mapping[str, Responses]]) -> Figu
             y -= 1
             rows.append((period, y, told))
         y -= 1.25
-    known = [told.quantiles for _, _, told in rows if told.quantiles]
-    axis = milliseconds_axis(
-        max(min((q[0] for q in known), default=1.0), 0.01), max((q[4] for q in known), default=10.0)
-    )
     return figure(
         [_strips(name, rows) for name in PERIODS if any(row[0] == name for row in rows)],
         round((1.2 - y) * 20) + 34,
         margin={"l": 8, "r": 24, "t": 4, "b": 34},
-        xaxis=axis,
+        xaxis=milliseconds_axis(*scale_ms),
         yaxis=hidden_axis(y + 0.6, 0.8),
         annotations=names,
         dragmode=False,
@@ -136,8 +141,7 @@ def _strips(period: str, rows: Sequence[tuple[str, float, Responses]]) -> Trace:
         "upperfence": high,
         "width": 0.62,
         "line": {"color": PERIODS[period], "width": 1.6},
-        "fillcolor": PERIODS[period],
-        "opacity": 0.75,
+        "fillcolor": PREDICTED,
         "boxpoints": False,
         "hoverinfo": "x",
     }
@@ -187,20 +191,20 @@ def wire_figure(history: History, colours: Mapping[str, str]) -> Figure | None:
 
 def _wire_counts(history: History, bin_s: int) -> dict[str, dict[str, Counter[int]]]:
     """What was sent -> by which site -> how often in which bin."""
-    counts: dict[str, defaultdict[str, Counter[int]]] = {
-        what: defaultdict(Counter) for what in WIRE_KINDS
-    }
-    origin, width = history.origin_ns, bin_s * NS_PER_S
-    for packet in history.packets:
-        by_site = counts.get(packet.what)
-        if by_site is not None and packet.t >= origin:
-            by_site[packet.source][(packet.t - origin) // width] += 1
-    return {what: dict(by_site) for what, by_site in counts.items()}
+    packets, origin, width = history.packets, history.origin_ns, bin_s * NS_PER_S
+    told = zip(packets.column("what"), packets.column("source"), packets.t, strict=False)
+    counted = Counter((what, site, (t - origin) // width) for what, site, t in told)
+    counts: dict[str, dict[str, Counter[int]]] = {what: {} for what in WIRE_KINDS}
+    for (what, site, index), count in counted.items():
+        by_site = counts.get(packets.text(what))
+        if by_site is not None and index >= 0:
+            by_site.setdefault(packets.text(site), Counter())[index] = count
+    return counts
 
 
-def wire_senders(history: History) -> list[str]:
-    """Sites that sent something that the wire's picture shows."""
-    return sorted({packet.source for packet in history.packets if packet.what in WIRE_KINDS})
+def wire_senders(figure_: Figure) -> list[str]:
+    """The sites that the wire's picture shows."""
+    return sorted({trace["name"] for trace in figure_["data"]})
 
 
 def _panel_axis(low: float, high: float) -> dict[str, Any]:

@@ -1,0 +1,127 @@
+"""The sections about the network: response times, round trips, segments on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from emulator.analysis.measurements import FaultMeasured
+from emulator.analysis.timeline import Client
+from emulator.analysis.words import kind_name, listed, plural
+from emulator.report.cells import round_trips
+from emulator.report.page.markup import Child, Html, el, join, table
+from emulator.report.page.palette import (
+    MUTED,
+    PERIODS,
+)
+from emulator.report.page.sheet import Key, Sheet, legend
+from emulator.report.page.traffic import (
+    Responses,
+    range_ms,
+    response_figure,
+    responses,
+    told_ms,
+    wire_figure,
+    wire_senders,
+)
+
+
+def response_times(sheet: Sheet) -> Html | None:
+    """How long answers took before, during and after faults; round trips set and measured."""
+    told = responses(sheet.history)
+    paths = _paths(sheet)
+    if not told and paths is None:
+        return None
+    parts: list[Child] = [el("h2", "Response times")]
+    if told:
+        parts.append(
+            el(
+                "p",
+                "Of answered requests: the box holds the middle half, the whiskers 5 to 95 %.",
+                class_="lead needs-charts",
+            )
+        )
+        named = {"before": "before the fault", "during": "while it lasted", "after": "after it"}
+        parts.append(legend(Key(named[name], PERIODS[name]) for name in PERIODS))
+    scale_ms = range_ms(told.values())
+    for city in dict.fromkeys(client.city for client in told):
+        own = {client: periods for client, periods in told.items() if client.city == city}
+        parts.append(el("h3", city))
+        if any(one.count for periods in own.values() for one in periods.values()):
+            parts.append(
+                sheet.chart(response_figure(own, scale_ms), label=f"response times of {city}")
+            )
+        parts.append(_response_table(own))
+    parts.append(paths)
+    return el("section", *parts, id="times")
+
+
+def _response_table(own: dict[Client, dict[str, Responses]]) -> Html:
+    rows: list[Sequence[Child]] = []
+    for client, periods in own.items():
+        rows.append([kind_name(client.kind)])
+        rows += [
+            (name, f"{told.count:,}", f"{told.failed:,}", *told_ms(told))
+            for name, told in periods.items()
+        ]
+    headings = ("", "answered", "failed", "median", "p95", "p99")
+    return el("details", el("summary", "as a table"), table(headings, rows, "lrrrrr"))
+
+
+def _paths(sheet: Sheet) -> Html | None:
+    rtts = round_trips(sheet.history)
+    run = sheet.history.run
+    if not rtts or run is None:
+        return None
+    because = {(p["source"], p["target"]): str(p.get("because", "")) for p in run.paths}
+    cities = {(city, region) for city, regions in run.preferred.items() for region in regions}
+
+    def rows(pairs: Iterable[tuple[str, str]]) -> Html:
+        cells = [
+            (f"{a} .. {b}", f"{meant:.1f} ms", "-" if seen is None else f"{seen:.1f} ms", why)
+            for a, b in pairs
+            for meant, seen in [rtts[a, b]]
+            for why in [because[a, b]]
+        ]
+        return table(("path", "set", "measured", "one way, because"), cells, "lrrl")
+
+    own = [pair for pair in rtts if pair in cities]
+    others = [(a, b) for a, b in rtts if a < b and not {(a, b), (b, a)} & cities]
+    more = el("details", el("summary", "all other paths"), rows(others)) if others else None
+    return join([el("h3", "Round trips, as set and as measured"), rows(own), more])
+
+
+def wire(sheet: Sheet) -> Html | None:
+    """TCP as the WAN saw it, and whether the clients tell the same."""
+    picture = wire_figure(sheet.history, sheet.senders)
+    said = [el("p", _on_the_wire(fault)) for fault in sheet.measured.faults]
+    agreed = sheet.measured.agreement
+    if agreed.syn.count:
+        said.append(el("p", _agreement(sheet)))
+    if picture is None and not agreed.syn.count:
+        return None
+    parts: list[Child] = [el("h2", "On the wire"), *said]
+    if picture is not None:
+        senders = wire_senders(picture)
+        parts.append(legend(Key(f"sent by {s}", sheet.senders.get(s, MUTED)) for s in senders))
+        parts.append(sheet.chart(picture, label="segments a second by sender"))
+    return el("section", *parts, id="wire")
+
+
+def _on_the_wire(fault: FaultMeasured) -> str:
+    told, life = fault.wire, fault.life
+    silent = sum(row.fates.get("silent", 0) for row in fault.rows)
+    return (
+        f"{life.name}: {told.target_resets} RST and {told.target_fins} FIN from"
+        f" {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
+        f" {told.syns_again} SYN and {plural(told.data_again, 'data segment')} were sent again."
+    )
+
+
+def _agreement(sheet: Sheet) -> str:
+    agreed = sheet.measured.agreement
+    return (
+        f"Clients and wire agree on {agreed.syn.count:,} handshakes: SYN within"
+        f" {agreed.syn.p99_ms:.2f} ms and SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
+        f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms);"
+        f" {agreed.unmatched_client + agreed.unmatched_wire} are without a counterpart."
+    )
