@@ -10,6 +10,7 @@ from operator import attrgetter
 from weakref import WeakKeyDictionary
 
 from emulator.analysis.connections import fates, losses, reversion
+from emulator.analysis.lines import uncollected
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row
 from emulator.analysis.milestones import Move, milestones
 from emulator.analysis.timeline import Client, FaultLife, History
@@ -49,6 +50,11 @@ _known: WeakKeyDictionary[History, dict[Client, Evidence]] = WeakKeyDictionary()
 
 def measure(history: History) -> Measurements:
     """Every figure that the history supports now; live and afterwards the same code."""
+    with uncollected():
+        return _measure(history)
+
+
+def _measure(history: History) -> Measurements:
     lives = history.injected()
     seen = _evidence(history)
     senders = Senders(history)

@@ -116,11 +116,14 @@ class History:
 
     def feed_requests(self, requests: Sequence[Request]) -> None:
         """Take many in at once."""
+        told: defaultdict[str, defaultdict[str, list[Request]]]
+        told = defaultdict(lambda: defaultdict(list))
         for request in requests:
-            self.requests[Client(request.city, request.client)].append(request)
-        if requests:
-            ends = (r.t if r.end is None else max(r.t, r.end) for r in requests)
-            self._span(min(r.t for r in requests), max(ends))
+            told[request.city][request.client].append(request)
+        for city, kinds in told.items():
+            for kind, some in kinds.items():
+                self.requests[Client(city, kind)].extend(some)
+                self._span(min(r.t for r in some), max(r.end or r.t for r in some))
 
     def feed_packets(self, packets: Sequence[Packet]) -> None:
         """Take many in at once; those that nothing is measured by are left out."""

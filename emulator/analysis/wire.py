@@ -119,11 +119,13 @@ class _Flows:
         sites, ports, hosts = self._sites, self._ports, self._hosts
         columns = (self._packets.column(name) for name in (site, near, far))
         rows = compress(zip(*columns, at, strict=False), self._packets.are(what))
-        return sorted(
+        found = [
             (sites[s] << 48 | hosts[f] << 16 | ports[n]) << _INSTANT | t
             for s, n, f, t in rows
             if t >= 0
-        )
+        ]
+        found.sort()
+        return found
 
     def _name(self, name: str) -> int:
         return self._names.setdefault(name, len(self._names))
@@ -165,8 +167,10 @@ def _apart(instants: Sequence[int], flow: int, t: int) -> int | None:
     """How far the nearest packet of this flow's connection is; None: there is none."""
     asked = flow << _INSTANT | t
     place = bisect_left(instants, asked)
-    off = min((abs(i - asked) for i in instants[max(0, place - 1) : place + 1]), default=None)
-    return off if off is not None and off <= SAME_CONNECTION_NS else None
+    off = instants[place] - asked if place < len(instants) else SAME_CONNECTION_NS + 1
+    if place and asked - instants[place - 1] < off:
+        off = asked - instants[place - 1]
+    return off if off <= SAME_CONNECTION_NS else None
 
 
 def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
@@ -221,13 +225,13 @@ def _city_schedule(
     city: str, clients: Sequence[Sequence[Request]], episodes: Sequence[int]
 ) -> CitySchedule:
     late = [r.t - r.planned for requests in clients for r in requests]
+    planned = (r.planned for requests in clients for r in requests)
+    inside = (
+        [ns for ns, t in zip(late, planned, strict=True) if bisect_right(episodes, t) & 1]
+        if episodes
+        else []
+    )
     latest = max(late, default=0)
-    inside = [
-        r.t - r.planned
-        for requests in clients
-        for r in (requests if episodes else ())
-        if bisect_right(episodes, r.planned) & 1
-    ]
     return CitySchedule(
         city,
         len(late),
@@ -238,7 +242,7 @@ def _city_schedule(
 
 
 def _share(late: Sequence[int]) -> float:
-    return sum(ns <= LATE_NS for ns in late) / len(late) if late else 1.0
+    return sum(map(LATE_NS.__ge__, late)) / len(late) if late else 1.0
 
 
 def _handshakes(history: History) -> Iterator[tuple[str, Request]]:
