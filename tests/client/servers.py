@@ -24,6 +24,7 @@ class Dns:
         self.port: int = sock.getsockname()[1]
         self.addresses = [US]
         self.rcode = "NOERROR"
+        self.ttl = 5
         self.silent = 0  # questions to ignore; -1: all
         self.asked: list[tuple[int, int]] = []  # source port, id
 
@@ -42,7 +43,7 @@ class Dns:
         reply = query.reply()
         reply.header.rcode = getattr(dnslib.RCODE, self.rcode)
         for address in self.addresses if self.rcode == "NOERROR" else ():
-            reply.add_answer(dnslib.RR(query.q.qname, rdata=dnslib.A(address), ttl=5))
+            reply.add_answer(dnslib.RR(query.q.qname, rdata=dnslib.A(address), ttl=self.ttl))
         return bytes(reply.pack())
 
 

@@ -51,6 +51,15 @@ def test_there_are_as_many_streams_as_the_rate_needs(start, serve):
     assert {m.outcome for m in run.of(Request)} == {"ok"}
 
 
+def test_there_are_as_many_streams_as_were_asked_for(start, serve):
+    """Whatever the rate: three streams take turns with ten messages a second."""
+    server = serve(servers.tcp_server(servers.echo))
+    run = start(echo_port=server.port, stream={"rate": 10, "connections": 3})
+    messages = run.requests(9, outcome="ok")
+    assert [m.conn for m in messages[3:6]] == [m.conn for m in messages[6:9]]
+    assert {m.conn for m in messages[3:]} == {1, 2, 3}
+
+
 def test_a_stalled_stream_is_closed_and_connects_again(start, serve):
     """Without an echo of the oldest message all waiting ones fail as stalled; then a new one."""
     server = serve(servers.tcp_server(echo_until(2)))
