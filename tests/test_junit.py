@@ -9,9 +9,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from emulator.analysis.recovery import measure
-from emulator.analysis.verdict import Verdict
-from emulator.report.junit import junit_of_run, junit_xml
-from tests.analysis.stories import region_loss
+from emulator.analysis.repeated import RunResult, gather
+from emulator.analysis.verdict import Verdict, verdicts
+from emulator.report.junit import junit_of_run, junit_of_runs, junit_xml
+from tests.analysis.sides import killed
+from tests.analysis.stories import OBJECTIVES, region_loss
 
 PASSED = Verdict("requests_lost <= 50", "requests_lost", "passed", 17)
 FAILED = Verdict("recovery_s.p100 <= 15 s", "recovery_s", "failed", 31.2, "DNS TTL 30 s")
@@ -135,3 +137,21 @@ def test_a_run_becomes_a_file():
     assert {p.get("name") for p in root.iter("property")} >= {"seed", "lab", "kernel"}
     assert "lost power" in (root.findtext("testsuite/system-out") or "")
     assert next(case.get("name") for case in root.iter("testcase")) == "recovery_s.p100 <= 15 s"
+
+
+def test_many_runs_become_one_suite():
+    """The verdicts over all runs; how recovery spread; an unclear run does not spoil the rest."""
+    results = []
+    for recovery_s in (4.0, 5.0, 6.0):
+        history = killed(recovery_s, objectives=OBJECTIVES).history()
+        measured = measure(history)
+        found = verdicts(measured, history)
+        results.append(RunResult("", history.run, measured, found))
+    repeated = gather(results)
+    root = ET.fromstring(junit_of_runs(repeated, 90.0).encode())  # noqa: S314 - we wrote it
+    check(root)
+    titles = [case.get("name") for case in root.iter("testcase")]
+    assert titles == [verdict.text for verdict in repeated.verdicts]
+    assert {p.get("name"): p.get("value") for p in root.iter("property")}["runs"] == "3"
+    said = root.findtext("testsuite/system-out") or ""
+    assert "new-york, http, new connections: median 5.00 s, p90 6.00 s, longest 6.00 s" in said

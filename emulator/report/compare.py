@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from textwrap import fill
 from typing import Any
@@ -160,9 +160,17 @@ def _fault(fault: str, rows: Sequence[Compared], console: Console, width: int) -
         console.print()
         _by_city(lost := _table("", "most of it", "requests lost", "resets"), hit, _lost_cells)
         console.print(lost)
-    spared = [client_name(row.client) for row in rows if row not in hit]
+    spared = list(_spared(rows, hit))
     if spared:
         _words(console, f"unaffected by {fault} on both sides: {'; '.join(spared)}", width)
+
+
+def _spared(rows: Sequence[Compared], hit: Sequence[Compared]) -> Iterator[str]:
+    """Clients of no row in `hit`; a city whose clients all are is named alone."""
+    for city in dict.fromkeys(row.client.city for row in rows):
+        own = [row for row in rows if row.client.city == city]
+        clients = [client_name(row.client) for row in own if row not in hit]
+        yield from [city] if len(clients) == len(own) else clients
 
 
 def _by_city(table: Table, rows: Sequence[Any], cells: Any) -> None:

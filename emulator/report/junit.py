@@ -15,8 +15,10 @@ from xml.etree import ElementTree as ET
 from emulator.analysis.explain import explain
 from emulator.analysis.figures import show_figure
 from emulator.analysis.measurements import Measurements
+from emulator.analysis.repeated import Distribution, Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, verdicts
+from emulator.analysis.words import client_name, plural
 from emulator.clock import NS_PER_S
 from emulator.events import Run
 
@@ -37,6 +39,38 @@ def junit_of_run(measured: Measurements, history: History) -> str:
         run_properties(run) if run else {},
         "\n\n".join(explain(measured, history)),
     )
+
+
+def junit_of_runs(repeated: Repeated, seconds: float) -> str:
+    """Many runs of one scenario as one suite: the verdicts over all of them. `seconds`: all took.
+    Raises ValueError without a run."""
+    if not repeated.results:
+        raise ValueError("no runs")
+    run = next((result.run for result in repeated.results if result.run), None)
+    doubts = [
+        f"run {number}: {'; '.join(result.measured.inconclusive)}"
+        for number, result in enumerate(repeated.results, 1)
+        if result.measured.inconclusive
+    ]
+    return junit_xml(
+        (run.scenario or run.lab) if run else "runs",
+        repeated.verdicts,
+        () if repeated.verdicts else doubts,  # the verdicts know of them
+        seconds,
+        (run_properties(run) if run else {}) | {"runs": str(len(repeated.results))},
+        "\n".join([*map(_spread, repeated.distributions), *doubts]),
+    )
+
+
+def _spread(one: Distribution) -> str:
+    """`power us-east, new-york, udp: median 4.10 s, p90 8.20 s, longest 9.30 s of 20 runs`."""
+    name = f"{one.fault}, {client_name(one.client)}"
+    if not one.runs:
+        return f"{name}: unclear in every run"
+    shares = (("median", 0.5), ("p90", 0.9), ("longest", 1.0))
+    told = (f"{word} {show_figure('recovery_s', one.quantile(share))}" for word, share in shares)
+    unclear = f", {one.unclear} unclear" if one.unclear else ""
+    return f"{name}: {', '.join(told)} of {plural(one.runs, 'run')}{unclear}"
 
 
 def run_properties(run: Run) -> dict[str, str]:
