@@ -195,12 +195,16 @@ def _in_every_run(told: Sequence[_Told], runs: int) -> Verdict:
     if not failed and missing:
         reason = f"nothing is said of it in {_share_of_runs(missing, runs)}"
         return replace(verdict, outcome="inconclusive", reason=reason)
-    where = f"run {worst.number}" + (f": {because}" if because else "")
+    told_of = f"run {worst.number}" + (f": {because}" if because else "")
     if failed:
-        return replace(verdict, reason=f"missed in {_share_of_runs(len(failed), runs)}; {where}")
+        return replace(
+            verdict, reason=f"missed in {_share_of_runs(len(failed), runs)}, most in {told_of}"
+        )
     if unclear:
-        return replace(verdict, reason=f"unclear in {_share_of_runs(len(unclear), runs)}; {where}")
-    return replace(verdict, reason=f"the worst of {plural(runs, 'run')} is {where}")
+        reason = f"unclear in {_share_of_runs(len(unclear), runs)}, as in {told_of}"
+        return replace(verdict, reason=reason)
+    differs = len({one.verdict.measured for one in told}) > 1
+    return replace(verdict, reason=f"the worst of {runs} runs is {told_of}" if differs else because)
 
 
 def _worst(told: Sequence[_Told]) -> _Told:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,21 +36,25 @@ class Series:
 def series(
     requests: Iterable[Request],
     connections: Iterable[Connection] = (),
+    faults: Sequence[int] = (),
     open_since: float = math.inf,
 ) -> Series:
     """The columns of one client, whose requests and connections may come in any order.
 
-    A gap in the numbers of requests planned after `open_since` may still fill: the columns end
-    there.
+    What was in flight when one of the `faults` struck (in order) and failed is that fault's, as if
+    it had started then. A gap in the numbers of requests planned after `open_since` may still
+    fill: the columns end there.
     """
     told: list[tuple[int, int, int, int, str]] = []
     resets = [c.t for c in connections if c.closed_by == "peer-rst"]
     for r in requests:
         region = sys.intern(r.region) if r.outcome == "ok" else ""
-        told.append((r.planned, r.n, r.t, _took_ns(r), region))
+        span = _took_ns(r)
+        t = _struck(r.t, r.end or r.t, faults) if span == FAILED else r.t
+        told.append((r.planned, r.n, t, span, region))
         # Lasting connections tell of their resets themselves.
         if r.closed_by == "peer-rst" and r.client == "http":
-            resets.append(r.t)
+            resets.append(t)
     told.sort()
     rows = [row[2:] for row in told[:1]]
     for before, this in pairwise(told):
@@ -68,7 +72,14 @@ def series(
 def series_of(history: History, client: Client) -> Series:
     """The columns of one client, as far as its requests have had the time to tell their end."""
     open_since = history.last_ns - history.patience_ns(client.city)
-    return series(history.requests.get(client, ()), history.connections.get(client, ()), open_since)
+    faults = [life.began for life in history.injected()]
+    requests, connections = history.requests.get(client, ()), history.connections.get(client, ())
+    return series(requests, connections, faults, open_since)
+
+
+def _struck(start: int, end: int, faults: Sequence[int]) -> int:
+    place = bisect_right(faults, start)
+    return faults[place] if place < len(faults) and faults[place] <= end else start
 
 
 def _took_ns(request: Request) -> int:

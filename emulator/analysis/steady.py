@@ -183,8 +183,9 @@ def kept(history: History, steady: SteadyState, expected: Expectation) -> Kept:
     within_ns = 0 if isolated else round(expected.within_s * NS_PER_S)
     end = run_interval(history)[1]
     ends = [end] if isolated else [*(life.began for life in lives[1:]), end]
+    begun = [life.began for life in lives]
     columns = {
-        c: series(history.requests.get(c, ()), history.connections.get(c, ()))
+        c: series(history.requests.get(c, ()), history.connections.get(c, ()), begun)
         for c in planned(history.run)
     }
     look = _Look(steady, _common_length_ns(history, steady), columns)

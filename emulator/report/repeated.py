@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from emulator.analysis.repeated import Distribution, Repeated, quantile
+from emulator.analysis.timeline import Client
 from emulator.analysis.words import client_name, kind_name, listed, plural
 from emulator.report.layout import fitted, paragraph, table_of, verdict_line
 
@@ -48,11 +49,18 @@ def _fault(found: Sequence[Distribution], repeated: Repeated, console: Console) 
             table.add_row(*_cells(one, len(repeated.results)))
     if affected:
         console.print(table)
-    if calm := [d for d in found if d not in affected]:
-        names = listed([client_name(d.client) for d in calm])
-        paragraph(console, f"unaffected in every run: {names}", width, indent=2)
+    if calm := _names([d.client for d in found if d not in affected]):
+        paragraph(console, f"unaffected in every run: {calm}", width, indent=2)
     if affected:
         paragraph(console, covered_sentence(affected), width, indent=2)
+
+
+def _names(clients: Sequence[Client]) -> str:
+    """`paris over http and udp; london over http`."""
+    cities: dict[str, list[str]] = {}
+    for city, kind in clients:
+        cities.setdefault(city, []).append(kind)
+    return "; ".join(f"{city} over {listed(kinds)}" for city, kinds in cities.items())
 
 
 def _cells(one: Distribution, runs: int) -> list[str]:

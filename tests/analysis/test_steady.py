@@ -133,6 +133,13 @@ def test_each_fault_is_judged_until_the_next():
     assert promised(told, Expectation("recovery", 4.5)).outcome == "failed"
 
 
+def test_what_the_next_fault_broke_in_flight_is_not_the_first_ones():
+    """The request had started before it."""
+    told = story().fault(10, healed=20).fault(30, name="f2").requests(0, 10).dead(10, 15)
+    told.requests(15, 29.95).dead(29.95, 34).requests(34, 60)
+    assert promised(told, Expectation("recovery", 6)).outcome == "passed"
+
+
 def test_a_promise_that_cannot_be_judged_is_not_kept():
     """No fault; a run that ends too soon; requests whose outcome nobody knows."""
     assert promised(story().requests(0, 20), ISOLATION).outcome == "inconclusive"

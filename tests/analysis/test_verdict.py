@@ -153,6 +153,14 @@ def test_a_figure_of_a_period_is_of_the_requests_that_started_in_it(text, outcom
     assert [verdict.outcome, verdict.measured] == [outcome, pytest.approx(measured)]
 
 
+def test_what_was_in_flight_when_the_fault_struck_is_the_faults():
+    """It had started before it, and would have been answered."""
+    story = Story().fault(10.01, healed=20).requests(0, 9.95).dead(9.95, 20).requests(20, 40)
+    assert decide(story, "requests_lost == 0 before faults").outcome == "passed"
+    assert decide(story, "requests_lost == 0 outside faults").outcome == "passed"
+    assert decide(story, "requests_lost <= 200 during faults").measured == 201
+
+
 def test_a_share_that_is_met_exactly_passes():
     """999 of 1000 are 99.9 %."""
     story = Story().requests(0, 49.95).dead(49.95, 50)
