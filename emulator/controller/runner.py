@@ -49,7 +49,8 @@ def run_scenario(
     phase: Phase | None = None,
 ) -> Recorded:
     """Play the scenario with its first fault at `phase`, or else at one that `seed` chooses; where
-    no fault's time is known beforehand there is only a delay, which `seed` chooses too.
+    no fault's time is known beforehand there is only a delay, which `seed` chooses too. A wait
+    that lasts beyond the fault's time delays it, out of its phase.
 
     Raises Inconclusive when the world was not steady before the first fault. The lab is left
     healed in every case. A wait in vain ends the run early: its `Wait` event says so.

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from emulator.analysis.measurements import Measurements
+from emulator.analysis.recovery import measure
 from emulator.analysis.repeated import RunResult
+from emulator.analysis.timeline import History
 from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
 from emulator.controller.phase import spread_phases
@@ -57,6 +62,21 @@ def test_every_run_has_a_directory_and_a_phase_of_its_own(lab, play, told):
     assert all(result.run.seed == SEED for result in results)
     assert all((Path(result.directory) / "history.jsonl").exists() for result in results)
     assert [len(result.measured.faults) for result in results] == [1, 1, 1]
+
+
+def test_memory_holds_no_history_of_an_earlier_run(play, monkeypatch):
+    """20 runs take the memory of one; what was measured stays."""
+    seen: list[weakref.ref[History]] = []
+
+    def look(history: History) -> Measurements:
+        seen.append(weakref.ref(history))
+        return measure(history)
+
+    monkeypatch.setattr("emulator.controller.repeat.measure", look)
+    results = play(3)
+    gc.collect()
+    assert [ref() for ref in seen] == [None, None, None]
+    assert all(result.measured.rows() for result in results)
 
 
 def test_runs_may_share_a_phase(world, lab, tmp_path, told):

@@ -49,7 +49,7 @@ def times(world: World, *phases: str) -> list[tuple[str, str, float]]:
 
 def ended_s(world: World) -> float:
     notes = {e["text"]: e["t"] for e in world.said("note")}
-    return round((notes["end"] - notes["traffic"]) / NS_PER_S, 3)
+    return round(int(notes["end"] - notes["traffic"]) / NS_PER_S, 3)
 
 
 def waits(world: World) -> list[Wait]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,19 +48,21 @@ def since_fetch_s(history: History, world: World, city: str) -> float:
 
 
 @pytest.mark.parametrize(
-    "phase",
+    ("at_s", "phase"),
     [
-        Phase({"ns1": 0.1, "ns2": 0.35}, ttl_s=0.6),
-        Phase({"ns1": 0.4, "ns2": 0.1}, ttl_s=1.8),
+        (5.0, Phase({"ns1": 0.1, "ns2": 0.35}, ttl_s=0.6)),
+        (5.0, Phase({"ns1": 0.4, "ns2": 0.1}, ttl_s=1.8)),
+        (2.5, Phase({"ns1": 0.25, "ns2": 0.25}, ttl_s=1.3)),
     ],
-    ids=["early", "late"],
+    ids=["early", "late", "begun before the traffic"],
 )
 def test_the_fault_falls_into_the_phase_that_was_asked_for(
-    world: World, tmp_path: Path, phase: Phase
+    world: World, tmp_path: Path, at_s: float, phase: Phase
 ) -> None:
     """So long after each name server's last check of the region, and after every resolver's last
     question; the header says so."""
-    history = run_scenario(SCENARIO, world.lab, tmp_path / "run", 1, lambda _: None, phase).history
+    scenario = replace(SCENARIO, steps=(replace(HARMLESS, at_s=at_s),), end_s=at_s + 0.2)
+    history = run_scenario(scenario, world.lab, tmp_path / "run", 1, lambda _: None, phase).history
     checks_s = {server: since_check_s(history, server) for server in phase.checks_s}
     assert checks_s == pytest.approx(dict(phase.checks_s), abs=SLACK_S)
     fetches_s = {city: since_fetch_s(history, world, city) for city in HOME}
