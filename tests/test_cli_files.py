@@ -70,11 +70,13 @@ def test_plan_validate_and_schema_need_no_engine(call):
 
 
 def test_a_plan_names_what_a_newcomer_asks_for(call):
-    """Hosts, delays with their reasons, predicted bounds by city; plain text into a pipe."""
+    """Hosts, delays with their reasons, predicted median, p90 and bound by city; plain text into a pipe."""
     said = call("plan", TWO_REGION)
     for word in ("us-east/www-1", "198.18.1.1", "us-east->paris", "km", "predicted"):
         assert word in said.out
-    assert re.search(r"^  us-east +new-york( +\d+\.\d s){4}$", said.out, re.MULTILINE)
+    assert re.search(
+        r"^  us-east +new-york( +\d+\.\d / \d+\.\d / \d+\.\d){4}$", said.out, re.MULTILINE
+    )
     assert "\x1b" not in said.out
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from rich.console import Console
 from rich.padding import Padding
 
+from emulator.analysis.repeated import quantile
 from emulator.plan.bounds import bounds
 from emulator.plan.model import Plan
+from emulator.plan.predict import predict
 from emulator.report.status import columns_table
 from emulator.topology.model import CLIENT_KINDS
 from emulator.units import show_duration
@@ -33,17 +35,21 @@ def render_plan(plan: Plan, console: Console) -> None:
 
 def _render_bounds(plan: Plan, console: Console) -> None:
     """One row a region and city; each reason once, however many bounds it explains."""
-    console.print("predicted worst recovery when a region loses power:")
+    console.print("predicted recovery from a region's loss of power, in s: median / p90 / worst")
     table = columns_table("  region", "city", *(f">{kind}" for kind in CLIENT_KINDS))
     reasons: dict[str, list[str]] = {}
     for region in plan.topology.regions:
         rows: dict[str, dict[str, str]] = {}
+        likely = {(p.city, p.client): p.seconds for p in predict(plan, "power", region.name)}
         for bound in bounds(plan, "power", region.name):
-            rows.setdefault(bound.city, {})[bound.client] = f"{bound.total_s:.1f} s"
+            seconds = likely[bound.city, bound.client]
+            shown = (quantile(seconds, 0.5), quantile(seconds, 0.9), bound.total_s)
+            rows.setdefault(bound.city, {})[bound.client] = " / ".join(f"{s:.1f}" for s in shown)
             kinds = reasons.setdefault(bound.because, [])
             kinds += [bound.client] if bound.client not in kinds else []
         for city, totals in rows.items():
             table.add_row(f"  {region.name}", city, *(totals.get(k, "-") for k in CLIENT_KINDS))
     console.print(table)
+    console.print("  the worst is a bound:")
     for because, kinds in reasons.items():
         console.print(Padding(f"{', '.join(kinds)}: {because}", (0, 0, 0, 2)))
