@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from emulator.analysis.timeline import read_history
 from emulator.errors import FileProblems, Inconclusive, UsageError
 from emulator.events import Lost
 from emulator.harness import LabUnderTest, Missed
-from emulator.scenario.model import Heal, Kill, WaitUntil
+from emulator.scenario.model import Condition, Heal, Kill, WaitUntil
 from emulator.scenario.parse import load_scenario
 from tests.controller.world import World
 
@@ -195,17 +196,17 @@ def test_what_was_done_is_a_scenario_that_does_it_again(lab, world):
         lab.wait_until("us-east up", timeout=20)
         lab.heal("eu-west")
     scenario = load_scenario(lab.recording.directory / "scenario.yaml")
-    assert [type(step) for step in scenario.steps] == [Kill, Heal, Kill, Kill, WaitUntil, Heal]
-    power, healed, brownout, partition, wait, last = scenario.steps
-    assert (power.target, power.how, power.is_after) == (("us-east",), "power", False)
-    assert power.at_s > 2
-    assert (healed.at_s, healed.is_after) == (2.0, True)
-    assert brownout.at_s == 1.5
-    assert brownout.settings == {"delay_s": 0.05, "loss": 0.02, "rate_bps": 10e6}
-    assert partition.peers == ("ns1", "ns2")
-    assert partition.settings == {"direction": 1.0}
-    assert (wait.condition.text, wait.within_s) == ("us-east up", 20)
-    assert last.target == ("eu-west",)
+    first, *others = scenario.steps
+    assert replace(first, at_s=0.0) == Kill(0.0, ("us-east",))
+    assert first.at_s > 2
+    worse = {"delay_s": 0.05, "loss": 0.02, "rate_bps": 10e6}
+    assert others == [
+        Heal(2.0, ("us-east",), is_after=True),
+        Kill(1.5, ("eu-west",), "brownout", settings=worse, is_after=True),
+        Kill(0.0, ("paris",), "partition", ("ns1", "ns2"), {"direction": 1.0}, is_after=True),
+        WaitUntil(0.0, Condition("us-east up", "up", "us-east"), 20.0),
+        Heal(0.0, ("eu-west",), is_after=True),
+    ]
     assert {load.kind: load.rate for load in scenario.traffic.loads} == {
         "http": 20, "keepalive": 20, "stream": 5, "udp": 5,
     }  # fmt: skip

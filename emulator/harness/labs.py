@@ -15,6 +15,7 @@ from emulator.engine.image import ensure_node_image
 from emulator.errors import UsageError
 from emulator.harness.lab import LabUnderTest
 from emulator.plan import make_plan
+from emulator.scalars import label
 from emulator.topology.parse import load_topology
 from emulator.wan.remote import RemoteWan
 
@@ -57,7 +58,7 @@ class Labs:
         container engine answers, NotReady when the lab does not become ready.
         """
         topology = load_topology(find_topology(file, folders))
-        plan = make_plan(topology, self._new_name(name or topology.name))
+        plan = make_plan(topology, self._new_name(_label(name or topology.name)))
         engine = self._connected()
         image = ensure_node_image(_in_silence)
         self._labs[plan.lab] = None
@@ -113,6 +114,13 @@ def find_topology(file: Path | str, folders: Sequence[Path] = ()) -> Path:
             return candidate
     searched = ", ".join(dict.fromkeys(str(place) for place in places if place.is_dir()))
     raise UsageError(f"no topology {str(file)!r} in {searched}")
+
+
+def _label(name: str) -> str:
+    try:
+        return label(name)
+    except ValueError as error:
+        raise UsageError(f"name: {error}") from error
 
 
 def _in_silence(stage: str, done: float | None) -> None: ...
