@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -10,6 +11,7 @@ import yaml
 
 from emulator.controller.prepare import prepare
 from emulator.scenario.model import FAULT_KINDS, Kill
+from emulator.scenario.objectives import FIGURES
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
@@ -17,6 +19,7 @@ from emulator.topology.parse import load_topology
 EXAMPLES = Path(__file__).parent.parent / "topologies"
 TOPOLOGIES = sorted(EXAMPLES.glob("*.yaml"))
 SCENARIOS = sorted((EXAMPLES / "scenarios").glob("*.yaml"))
+PAGE = EXAMPLES / "scenarios" / "README.md"
 
 
 @pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
@@ -51,3 +54,25 @@ def test_every_fault_has_an_example() -> None:
     """Nobody has to guess how a fault is written."""
     steps = [step for path in SCENARIOS for step in load_scenario(path).steps]
     assert {step.how for step in steps if isinstance(step, Kill)} == set(FAULT_KINDS)
+
+
+def test_the_library_page_lists_every_scenario() -> None:
+    """And nothing that is not there."""
+    listed = re.findall(r"^\| \[([a-z-]+)\]\(\1\.yaml\)", PAGE.read_text(), re.MULTILINE)
+    assert sorted(listed) == [path.stem for path in SCENARIOS]
+
+
+def test_the_scenario_on_the_library_page_fits_its_topology(tmp_path: Path) -> None:
+    """What the page shows of the language can be copied from it."""
+    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    file = tmp_path / "everything.yaml"
+    file.write_text(text.replace("../", f"{EXAMPLES}/"))
+    scenario, _ = prepare(file)
+    assert scenario.runs == 20
+    jsonschema.validate(yaml.safe_load(text), scenario_schema())
+
+
+def test_the_library_page_names_every_figure() -> None:
+    """Each in code, as it is written in an objective."""
+    words = set(re.findall(r"`(\w+)(?:\([\w-]+\))?`", PAGE.read_text()))
+    assert set(FIGURES) <= words
