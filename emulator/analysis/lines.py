@@ -43,7 +43,7 @@ def typed(data: dict[str, Any]) -> Event | None:
     when a field is missing or is not what it should be."""
     cls = KINDS.get(data.get("kind", ""))
     if cls is Request:
-        return _shared([msgspec.convert(data, Request)])[0]
+        data = data | {"seq": -1}  # as `_shared` has it
     return msgspec.convert(data, cls) if cls else None
 
 

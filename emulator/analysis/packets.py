@@ -53,8 +53,17 @@ class Packets:
         """Those of these kinds, in order."""
         return list(self._rows(compress(range(len(self)), self.are(*whats))))
 
-    def add(self, packets: Iterable[Packet]) -> None:
-        """Append those that may be of use."""
+    def append(self, packet: Packet) -> None:
+        """Add one, if it may be of use."""
+        if packet.what == UNTOLD:
+            return
+        self.t.append(packet.t)
+        for name, column in self._columns.items():
+            column.append(self._numbers[getattr(packet, name)])
+        self.out.append(_NEVER if packet.out is None else packet.out)
+
+    def extend(self, packets: Iterable[Packet]) -> None:
+        """Add those that may be of use."""
         told = [p for p in packets if p.what != UNTOLD]
         self.t.extend([p.t for p in told])
         for name, column in self._columns.items():

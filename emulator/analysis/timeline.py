@@ -127,7 +127,7 @@ class History:
 
     def feed_packets(self, packets: Sequence[Packet]) -> None:
         """Take many in at once; those that nothing is measured by are left out."""
-        self.packets.add(packets)
+        self.packets.extend(packets)
         if packets:
             self._span(min(p.t for p in packets), max(p.t for p in packets))
 
@@ -248,7 +248,7 @@ _STORE: dict[type[Event], Any] = {
     Proxy: _listed("proxies"),
     Daemon: _listed("daemons"),
     Lookup: _listed("lookups"),
-    Packet: lambda history, packet: history.packets.add([packet]),
+    Packet: _listed("packets"),
     Wire: _listed("wire"),
     Lost: _listed("lost"),
     Note: _listed("notes"),
