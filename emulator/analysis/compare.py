@@ -115,9 +115,10 @@ class Comparison:
     unmatched: tuple[str, ...]  # faults and clients that one side alone has
 
     def outcome(self) -> Outcome:
-        """Worse if any recovery is, then better; unclear only where nothing could be judged."""
+        """Worse if any recovery is, else unclear if any is or there is none, so that what nobody
+        can tell is never taken for good; else better if any is."""
         found = {row.outcome for row in self.rows}
-        order: tuple[Outcome, ...] = ("worse", "better", "same")
+        order: tuple[Outcome, ...] = ("worse", "unclear", "better", "same")
         return next((outcome for outcome in order if outcome in found), "unclear")
 
 

@@ -75,7 +75,7 @@ def compare(run_a: Path, run_b: Path, as_json: bool, fail_if_worse: bool) -> int
     Each is the directory of a run, or of repeated runs (--runs) with run-01, run-02 in it.
     Several runs on both sides are compared by a rank-sum test; one run each by what the phase
     of health checks and caches does, as RUN_A's header predicts it. Exit 0, unless
-    --fail-if-worse: 1 when a recovery got worse by more than noise, 3 when nothing can be told.
+    --fail-if-worse: 1 when a recovery got worse by more than noise, 3 when one is unclear.
 
     \b
     netemu compare runs/region-loss/2026-01-31T12-00-00 runs/region-loss/2026-02-01T12-00-00

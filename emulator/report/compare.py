@@ -5,7 +5,7 @@ not apply; in lists of recoveries null: never:
 
     schema        1; a change that breaks readers makes it 2
     a, b          name, scenario, runs, inconclusive[] (one reason for each run left out)
-    outcome       worse | better | same | unclear: of all recoveries, the worst of them
+    outcome       worse | unclear | better | same: of all recoveries, the first of these that occurs
     changes[]     what was set differently: "www ttl 5 s -> 30 s"
     recoveries[]  fault, city, client,
                   a[], b[] (recoveries in order of size; 0: unaffected), median_a_s, median_b_s,

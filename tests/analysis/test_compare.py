@@ -82,7 +82,8 @@ def test_without_a_prediction_nobody_can_tell_from_one_run_each():
     """Old headers, or a fault that is not predicted: unclear, never a verdict."""
     found = compare(one(5.2), one(8.2))
     assert (row(found).outcome, row(found).evidence) == ("unclear", "none")
-    assert found.outcome() == "same"  # paris was judged: nothing happened to it
+    assert row(found, PARIS).outcome == "same"
+    assert found.outcome() == "unclear"
 
 
 @pytest.mark.parametrize(
@@ -267,6 +268,13 @@ def test_a_build_fails_only_when_asked_to_and_only_for_worse(call, fast_slow, or
     """--fail-if-worse: 1 where a recovery got worse, 0 where it got better."""
     a, b = (fast_slow[index] for index in order)
     assert call("compare", a, b, "--fail-if-worse").code == code
+
+
+def test_what_nobody_can_tell_never_passes(call, tmp_path):
+    """--fail-if-worse: 3 where a recovery is unclear."""
+    a, b = (written(tmp_path / str(s), [killed(s)]) for s in (5.2, 8.2))
+    assert call("compare", a, b, "--fail-if-worse").code == Exit.INCONCLUSIVE
+    assert call("compare", a, b).code == Exit.PASSED
 
 
 def test_the_command_refuses_what_is_no_run(call, tmp_path):
