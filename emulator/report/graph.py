@@ -13,6 +13,7 @@ from typing import Any, Literal
 from emulator.events import Run
 from emulator.plan.model import Plan
 from emulator.plan.paths import round_trips_s
+from emulator.topology.model import City, NameServer, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,12 @@ class Graph:
 
 def graph_of_plan(plan: Plan) -> Graph:
     """What `netemu graph FILE` draws."""
-    places = {
-        site.name: site.location.label
-        for site in (*plan.topology.regions, *plan.topology.cities, *plan.topology.name_servers)
-    }
+    written: list[Region | City | NameServer] = [
+        *plan.topology.regions,
+        *plan.topology.cities,
+        *plan.topology.name_servers,
+    ]
+    places = {site.name: site.location.label for site in written}
     services = [
         {
             "name": s.name, "fqdn": s.fqdn, "port": s.port, "servers": s.servers,
