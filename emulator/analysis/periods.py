@@ -32,8 +32,16 @@ def intervals(history: History, period: Period) -> list[Interval]:
 
 def run_interval(history: History) -> Interval:
     """The run from its first event to the end of its last step; the clean-up is no part of it."""
-    ends = [note.t for note in history.notes if note.text == "end"]
-    return history.first_ns or 0, min(ends, default=history.last_ns) + 1
+    return history.first_ns or 0, min(_ends(history), default=history.last_ns) + 1
+
+
+def has_ended(history: History) -> bool:
+    """Whether a run has come to its end, and all that was asked in it has been told."""
+    return bool(_ends(history))
+
+
+def _ends(history: History) -> list[int]:
+    return [note.t for note in history.notes if note.text == "end"]
 
 
 def is_on(life: FaultLife, target: str) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from operator import attrgetter
 from typing import NamedTuple
 
-from emulator.analysis.periods import Interval
+from emulator.analysis.periods import Interval, has_ended
 from emulator.analysis.timeline import Client, History
 from emulator.events import Connection, Request
 
@@ -20,6 +19,7 @@ from emulator.events import Connection, Request
 FAILED, UNKNOWN = -1, -2
 # A longer gap in the numbers is a broken history, and as unclear.
 _GAP_MAX = 100_000
+_IN_ORDER = attrgetter("planned", "n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +45,73 @@ def series(
     it had started then. A gap in the numbers of requests planned after `open_since` may still
     fill: the columns end there.
     """
-    told: list[tuple[int, int, int, int, str]] = []
+    starts, took = array("q"), array("q")
+    regions: list[str] = []
     resets = [c.t for c in connections if c.closed_by == "peer-rst"]
-    for r in requests:
-        region = sys.intern(r.region) if r.outcome == "ok" else ""
-        span = _took_ns(r)
-        t = _struck(r.t, r.end or r.t, faults) if span == FAILED else r.t
-        told.append((r.planned, r.n, t, span, region))
+    due = None  # the number of the next request
+    for r in sorted(requests, key=_IN_ORDER):
+        if due is not None and r.n > due:
+            if r.planned > open_since:
+                break
+            missing = min(r.n - due, _GAP_MAX)
+            starts.extend([r.t] * missing)
+            took.extend([UNKNOWN] * missing)
+            regions.extend([""] * missing)
+        due = r.n + 1
+        t, span = r.t, UNKNOWN
+        if r.outcome == "ok":
+            span = (r.end or t) - t
+        elif r.outcome != "unknown":
+            t, span = _struck(t, r.end or t, faults), FAILED
+        starts.append(t)
+        took.append(span)
+        regions.append(r.region if span >= 0 else "")
         # Lasting connections tell of their resets themselves.
         if r.closed_by == "peer-rst" and r.client == "http":
             resets.append(t)
-    told.sort()
-    rows = [row[2:] for row in told[:1]]
-    for before, this in pairwise(told):
-        missing = min(this[1] - before[1] - 1, _GAP_MAX)
-        if missing > 0:
-            if this[0] > open_since:
-                break
-            rows += [(this[2], UNKNOWN, "")] * missing
-        rows.append(this[2:])
-    rows.sort(key=lambda row: row[0])
-    starts, took = array("q", (row[0] for row in rows)), array("q", (row[1] for row in rows))
-    return Series(starts, took, [row[2] for row in rows], array("q", sorted(resets)))
+    return _ordered(Series(starts, took, regions, array("q", sorted(resets))))
 
 
-def series_of(history: History, client: Client) -> Series:
-    """The columns of one client, as far as its requests have had the time to tell their end."""
-    open_since = history.last_ns - history.patience_ns(client.city)
+def _ordered(columns: Series) -> Series:
+    """By start; requests are planned in nearly that order."""
+    starts, took, regions = columns.starts, columns.took_ns, columns.regions
+    order = sorted(range(len(starts)), key=starts.__getitem__)
+    if order == list(range(len(starts))):
+        return columns
+    return Series(
+        array("q", map(starts.__getitem__, order)),
+        array("q", map(took.__getitem__, order)),
+        [regions[place] for place in order],
+        columns.resets,
+    )
+
+
+Columns = Mapping[Client, Series]
+
+
+def columns_of(history: History) -> Columns:
+    """Every client's columns. Of a history that has not ended, as far as its requests have had
+    the time to tell their end."""
     faults = [life.began for life in history.injected()]
-    requests, connections = history.requests.get(client, ()), history.connections.get(client, ())
-    return series(requests, connections, faults, open_since)
+    return {
+        client: series(
+            history.requests[client],
+            history.connections.get(client, ()),
+            faults,
+            open_since=known_until(history, client.city),
+        )
+        for client in history.clients()
+    }
+
+
+def known_until(history: History, city: str) -> float:
+    """Up to when the requests of a city that were planned have told their end."""
+    return math.inf if has_ended(history) else history.last_ns - history.patience_ns(city)
 
 
 def _struck(start: int, end: int, faults: Sequence[int]) -> int:
     place = bisect_right(faults, start)
     return faults[place] if place < len(faults) and faults[place] <= end else start
-
-
-def _took_ns(request: Request) -> int:
-    if request.outcome == "ok":
-        return max(0, (request.end or request.t) - request.t)
-    return FAILED if request.outcome in ("error", "timeout") else UNKNOWN
 
 
 class _Part(NamedTuple):

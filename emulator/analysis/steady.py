@@ -19,8 +19,8 @@ from emulator.analysis.figures import (
     show_figure,
     speaks_of,
 )
-from emulator.analysis.periods import run_interval
-from emulator.analysis.series import UNKNOWN, Sample, Series, series
+from emulator.analysis.periods import has_ended, run_interval
+from emulator.analysis.series import UNKNOWN, Columns, Sample, Series, series
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.windows import UNKNOWN_SHARE
 from emulator.clock import NS_PER_S
@@ -168,13 +168,13 @@ class _Course:
         return (after - self.life.began) / NS_PER_S if after in self.windows else None
 
 
-def kept(history: History, steady: SteadyState, expected: Expectation) -> Kept:
+def kept(history: History, steady: SteadyState, expected: Expectation, columns: Columns) -> Kept:
     """Whether the steady state held as expected.
 
     isolation: in every window from the first fault to the end of the run. recovery: for each
     fault, in every window from `within_s` after it until the next fault, or the end of the run:
     what a heal breaks again has not stayed so. A fault that another follows sooner is not judged,
-    the last one has to be.
+    the last one has to be. `columns` are of every client.
     """
     lives = history.injected()
     if not lives:
@@ -182,13 +182,11 @@ def kept(history: History, steady: SteadyState, expected: Expectation) -> Kept:
     isolated = expected.kind == "isolation"
     within_ns = 0 if isolated else round(expected.within_s * NS_PER_S)
     end = run_interval(history)[1]
+    if not has_ended(history):
+        end -= max((history.patience_ns(city) for city, _ in columns), default=0)
     ends = [end] if isolated else [*(life.began for life in lives[1:]), end]
-    begun = [life.began for life in lives]
-    columns = {
-        c: series(history.requests.get(c, ()), history.connections.get(c, ()), begun)
-        for c in planned(history.run)
-    }
-    look = _Look(steady, _common_length_ns(history, steady), columns)
+    wanted = {client: columns.get(client) or series(()) for client in planned(history.run)}
+    look = _Look(steady, _common_length_ns(history, steady), wanted)
     courses = [
         look.course(life, until, within_ns) for life, until in zip(lives, ends, strict=False)
     ]
@@ -235,7 +233,7 @@ class _Look:
 
     steady: SteadyState
     length_ns: int
-    columns: Mapping[Client, Series]
+    columns: Columns
 
     def course(self, life: FaultLife, until: int, within_ns: int) -> _Course:
         """The windows from a fault to an instant; one of them begins `within_ns` after it."""

@@ -7,7 +7,7 @@ the same verdict, and makes the verdict inconclusive where they do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -29,13 +29,13 @@ from emulator.analysis.figures import (
 )
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.periods import intervals
-from emulator.analysis.series import Sample, Series, series_of
+from emulator.analysis.series import Columns, Sample, columns_of
 from emulator.analysis.steady import expectation_of, kept, steady_state_of
-from emulator.analysis.timeline import Client, History
+from emulator.analysis.timeline import History
 from emulator.clock import NS_PER_S
 from emulator.errors import Exit
 from emulator.events import Wait
-from emulator.scenario.model import Objective
+from emulator.scenario.model import Expectation, Objective
 
 __all__ = ["Basis", "Outcome", "Verdict", "decide_values", "exit_code", "objectives_of", "verdicts"]
 
@@ -70,13 +70,13 @@ def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
     if history.run is None:
         return ()
     objectives = objectives_of(history.run.objectives)
-    columns = {}
-    if any(is_of_requests(objective) for objective in objectives):
-        columns = {client: series_of(history, client) for client in history.clients()}
+    promised = expectation_of(history.run)
+    needed = promised or any(is_of_requests(objective) for objective in objectives)
+    columns = columns_of(history) if needed else {}
     decided = [_decide(measured, history, columns, objective) for objective in objectives]
     return tuple(
         _doubted(verdict, measured)
-        for verdict in (*decided, *_promise(history), *map(_wait, history.waits))
+        for verdict in (*decided, *_promise(history, promised, columns), *map(_wait, history.waits))
     )
 
 
@@ -104,7 +104,7 @@ def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
 def _decide(
     measured: Measurements,
     history: History,
-    columns: Mapping[Client, Series],
+    columns: Columns,
     objective: Objective,
 ) -> Verdict:
     if objective.is_predicted:
@@ -165,13 +165,13 @@ def _outcome(objective: Objective, bound: float, reading: Reading) -> Outcome:
     return "passed" if best else "failed"
 
 
-def _promise(history: History) -> tuple[Verdict, ...]:
-    run = history.run
-    expected = expectation_of(run) if run else None
-    if run is None or expected is None:
+def _promise(
+    history: History, expected: Expectation | None, columns: Columns
+) -> tuple[Verdict, ...]:
+    if history.run is None or expected is None:
         return ()
     within = f" within {expected.within_s:g} s" if expected.kind == "recovery" else ""
-    seen = kept(history, steady_state_of(run), expected)
+    seen = kept(history, steady_state_of(history.run), expected, columns)
     text = f"expect {expected.kind}{within}"
     return (Verdict(text, "steady_s", seen.outcome, seen.steady_s, seen.reason),)
 

@@ -246,3 +246,12 @@ def test_json_of_many_runs_has_no_infinite_numbers():
     assert york["predicted"] == {"min": 5.0, "median": 6.0, "p90": 9.0, "max": 9.0}
     assert (york["runs"], york["never"]) == (2, 1)
     assert [o["outcome"] for o in report["objectives"]] == ["failed"]
+
+
+def test_json_of_many_runs_documents_every_key():
+    """Each name that the report has is told of in the module's docstring."""
+    report = repeated_json(together(story(6, "recovery_s <= 9 s", predicted=PREDICTED)))
+    one = report["distributions"][0]
+    keys = {*report, *report["runs"][0], *one, *one["measured"], *report["objectives"][0]}
+    told = repeated_json.__globals__["__doc__"]
+    assert sorted(key for key in keys if key not in told) == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from emulator.analysis.series import columns_of
 from emulator.analysis.steady import Kept, expectation_of, kept, problems, steady_state_of
 from emulator.scenario.model import Expectation, SteadyState
 from emulator.scenario.objectives import parse_objective
@@ -29,7 +30,8 @@ def broken(told: Story, at: float, wanted: SteadyState | None = None) -> tuple[s
 
 
 def promised(told: Story, expected: Expectation, *hold: str) -> Kept:
-    return kept(told.history(), steady(*hold), expected)
+    history = told.history()
+    return kept(history, steady(*hold), expected, columns_of(history))
 
 
 def recovering() -> Story:
