@@ -11,7 +11,7 @@ import pytest
 from emulator.analysis.recovery import measure
 from emulator.analysis.repeated import RunResult, gather
 from emulator.analysis.verdict import Verdict, verdicts
-from emulator.report.junit import junit_of_run, junit_of_runs, junit_xml
+from emulator.report.junit import junit_xml, suite, suite_of_run, suite_of_runs
 from tests.analysis.sides import killed
 from tests.analysis.stories import OBJECTIVES, region_loss
 
@@ -37,8 +37,10 @@ REQUIRED = {
 }
 
 
-def suite(decided: Sequence[Verdict], doubts: Sequence[str] = (), **more: Any) -> ET.Element:
-    text = junit_xml("region-loss", decided, doubts, 60.0, more.pop("properties", {}), **more)
+def made(decided: Sequence[Verdict], doubts: Sequence[str] = (), **more: Any) -> ET.Element:
+    text = junit_xml(
+        [suite("region-loss", decided, doubts, 60.0, more.pop("properties", {}), **more)]
+    )
     root = ET.fromstring(text.encode())  # noqa: S314 - we wrote it
     check(root)
     found = root.find("testsuite")
@@ -62,7 +64,7 @@ def cases(found: ET.Element) -> dict[str, str]:
 
 def test_each_objective_is_a_case_of_its_scenario():
     """Passed, missed and inconclusive are three different things, and are counted so."""
-    found = suite([PASSED, FAILED, UNCLEAR])
+    found = made([PASSED, FAILED, UNCLEAR])
     assert cases(found) == {PASSED.text: "", FAILED.text: "failure", UNCLEAR.text: "error"}
     counts = [found.get(name) for name in ("tests", "failures", "errors", "skipped")]
     assert counts == ["3", "1", "1", "0"]
@@ -71,14 +73,14 @@ def test_each_objective_is_a_case_of_its_scenario():
 
 def test_a_miss_says_what_was_measured_and_why():
     """In the attribute and in the text: consumers differ in which they show."""
-    failure = suite([FAILED]).find("testcase/failure")
+    failure = made([FAILED]).find("testcase/failure")
     assert failure is not None
     assert failure.get("message") == failure.text == "measured 31.20 s; DNS TTL 30 s"
 
 
 def test_an_inconclusive_objective_says_so():
     """The first word a reader sees."""
-    error = suite([UNCLEAR]).find("testcase/error")
+    error = made([UNCLEAR]).find("testcase/error")
     assert error is not None
     assert error.get("message") == "inconclusive: requests late"
 
@@ -86,30 +88,30 @@ def test_an_inconclusive_objective_says_so():
 @pytest.mark.parametrize("decided", [[], [PASSED], [PASSED, UNCLEAR]])
 def test_nothing_passes_in_a_run_that_proves_nothing(decided):
     """Whatever a verdict says: a failed measurement is never a pass."""
-    found = suite(decided, ["12 requests late"])
+    found = made(decided, ["12 requests late"])
     assert set(cases(found).values()) == {"error"}
 
 
 def test_a_run_without_objectives_is_still_a_test():
     """CI shows that it ran."""
-    assert cases(suite([])) == {"runs through": ""}
+    assert cases(made([])) == {"runs through": ""}
 
 
 def test_the_times_add_up():
     """Consumers that add cases up arrive at the run's own time."""
-    found = suite([PASSED, FAILED, UNCLEAR])
+    found = made([PASSED, FAILED, UNCLEAR])
     assert sum(float(case.get("time", 0)) for case in found.iter("testcase")) == 60.0
     assert found.get("time") == "60.000"
 
 
 def test_two_objectives_alike_are_two_cases():
     """A consumer keeps one of two cases of one name."""
-    assert cases(suite([PASSED, PASSED])).keys() == {PASSED.text, f"{PASSED.text} (2)"}
+    assert cases(made([PASSED, PASSED])).keys() == {PASSED.text, f"{PASSED.text} (2)"}
 
 
 def test_properties_hold_what_was_given_and_what_was_measured():
     """Seed and versions to run it again; figures to plot."""
-    found = suite([PASSED, FAILED, UNCLEAR], properties={"seed": "7"})
+    found = made([PASSED, FAILED, UNCLEAR], properties={"seed": "7"})
     assert {p.get("name"): p.get("value") for p in found.iter("property")} == {
         "seed": "7",
         "measured requests_lost <= 50": "17",
@@ -120,7 +122,7 @@ def test_properties_hold_what_was_given_and_what_was_measured():
 def test_what_xml_cannot_hold_is_left_out():
     """Control characters and half surrogates are illegal even escaped; the rest is kept."""
     odd = Verdict('a < b & "c" \x00\x1b[31m\ud800', "", "failed", None, "x\x0by\nz é \U0001f600")
-    found = suite([odd], explanation="bell \x07, tab\t")
+    found = made([odd], explanation="bell \x07, tab\t")
     assert [*cases(found)] == ['a < b & "c" [31m']
     failure = found.find("testcase/failure")
     assert failure is not None
@@ -131,7 +133,7 @@ def test_what_xml_cannot_hold_is_left_out():
 def test_a_run_becomes_a_file():
     """Verdicts, seed, lab, versions, and the explanation in plain words."""
     history = region_loss().history()
-    text = junit_of_run(measure(history), history)
+    text = junit_xml([suite_of_run(measure(history), history)])
     root = ET.fromstring(text.encode())  # noqa: S314 - we wrote it
     check(root)
     assert {p.get("name") for p in root.iter("property")} >= {"seed", "lab", "kernel"}
@@ -148,7 +150,7 @@ def test_many_runs_become_one_suite():
         found = verdicts(measured, history)
         results.append(RunResult("", history.run, measured, found))
     repeated = gather(results)
-    root = ET.fromstring(junit_of_runs(repeated, 90.0).encode())  # noqa: S314 - we wrote it
+    root = ET.fromstring(junit_xml([suite_of_runs(repeated, 90.0)]).encode())  # noqa: S314 - we wrote it
     check(root)
     titles = [case.get("name") for case in root.iter("testcase")]
     assert titles == [verdict.text for verdict in repeated.verdicts]

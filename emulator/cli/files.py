@@ -6,21 +6,14 @@ from pathlib import Path
 
 import click
 
-from emulator.analysis.measurements import Measurements
-from emulator.analysis.recovery import measure
-from emulator.analysis.timeline import History, read_history
-from emulator.analysis.verdict import exit_code, verdicts
 from emulator.cli.common import console, echo_json, json_option, progress_bar
 from emulator.controller.doctor import examine
 from emulator.controller.prepare import prepare
 from emulator.engine.image import ensure_node_image, image_report
 from emulator.errors import Exit, FileProblems, UsageError
 from emulator.plan import make_plan, plan_to_json
-from emulator.report.html import render_html
-from emulator.report.json import report_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
-from emulator.report.terminal import render_report
 from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
 from emulator.topology.schema import topology_schema
@@ -153,62 +146,3 @@ def build() -> None:
         tag = ensure_node_image(progress)
     found = image_report()
     click.echo(f"{tag}: {found.size_mb:.0f} MB")
-
-
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@json_option
-@click.option(
-    "--html", "page", metavar="FILE", type=click.Path(path_type=Path), help="A page with charts."
-)
-def report(run: Path, as_json: bool, page: Path | None) -> int:  # noqa: FBT001
-    """Analyse and show a finished RUN directory again. Needs no Docker, on any machine.
-
-    The exit code is that of the run: 0 passed, 1 an objective was missed, 3 inconclusive.
-
-    \b
-    netemu report runs/region-loss/2026-01-31T12-00-00
-    netemu report runs/region-loss/2026-01-31T12-00-00 --json
-    netemu report runs/region-loss/2026-01-31T12-00-00 --html report.html
-
-    --html: one file to look at, to print, to pass on; it needs no network.
-    --json: the same as `netemu run --json` writes; emulator/report/json.py documents it.
-    """
-    history = history_of(run)
-    measured = measure(history)
-    if page is not None:
-        write_page(page, render_html(measured, history, directory=str(run)))
-    if as_json:
-        echo_json(report_json(measured, history))
-    else:
-        render_report(measured, history, console(), saved=str(run))
-    return verdict_code(measured, history)
-
-
-def write_page(file: Path, page: str) -> None:
-    """Raises UsageError where the file cannot be written."""
-    try:
-        file.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error
-
-
-def history_of(run: Path) -> History:
-    """The history of a run's directory, or of the file itself. Raises UsageError."""
-    path = run / "history.jsonl" if run.is_dir() else run
-    if not path.exists():
-        raise UsageError(f"{run} holds no history.jsonl; give the directory of a run, as in runs/")
-    try:
-        history = read_history(path)
-    except ValueError as error:
-        raise UsageError(f"{error}; the history is damaged, or this is another file") from error
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if history.run is None and history.first_ns is None:
-        raise UsageError(f"{path} holds no event; the run ended before it began")
-    return history
-
-
-def verdict_code(measured: Measurements, history: History) -> Exit:
-    """The exit code that a measured run deserves."""
-    return exit_code(measured, verdicts(measured, history))

@@ -13,7 +13,8 @@ from emulator.analysis.compare import compare as compare_sides
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import Client, History
 from emulator.cli.common import console, echo_json, json_option
-from emulator.cli.files import file_argument, history_of, refuse_scenario
+from emulator.cli.files import file_argument, refuse_scenario
+from emulator.cli.report import history_of
 from emulator.errors import Exit, UsageError
 from emulator.plan import make_plan
 from emulator.plan.model import Plan

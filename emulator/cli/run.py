@@ -1,107 +1,177 @@
-"""run: a scenario from nothing to a verdict."""
+"""run: scenarios, each in a lab of its own or in one that runs; once, or at many phases."""
 
 from __future__ import annotations
 
-import json
 import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from emulator.analysis.recovery import measure
+from emulator.analysis.repeated import RunResult
 from emulator.cli.common import attached, console, progress_bar, when_stopped
-from emulator.cli.files import refuse_topology, verdict_code
+from emulator.cli.files import refuse_topology
+from emulator.cli.outputs import (
+    Finished,
+    Outputs,
+    exit_of,
+    one_line,
+    report_text,
+    show,
+    show_overview,
+    worst,
+    write_file,
+)  # fmt: skip
 from emulator.controller.lab import Lab, bring_up, remove_lab
 from emulator.controller.prepare import prepare
 from emulator.controller.ready import wait_until_ready
-from emulator.controller.runner import Recorded, default_directory, run_scenario
+from emulator.controller.repeat import run_once, run_repeatedly
+from emulator.controller.runner import default_directory
 from emulator.controller.signals import undisturbed
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
-from emulator.errors import UsageError
 from emulator.plan import make_plan
-from emulator.report.json import report_json
 from emulator.report.live import Narrator
-from emulator.report.terminal import render_report
-from emulator.scenario.model import Scenario
+from emulator.scenario.model import Scenario, WaitUntil
 from emulator.topology.model import Topology
+from emulator.wan.base import Event
 from emulator.wan.remote import RemoteWan
+
+_path = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """How the scenarios are to be run."""
+
+    lab: str | None
+    root: Path
+    seed: int | None
+    runs: int | None
 
 
 @click.command()
-@click.argument("file", metavar="SCENARIO", type=click.Path(path_type=Path))
+@click.argument("files", metavar="SCENARIO...", nargs=-1, required=True, type=_path)
+@click.option("--runs", type=click.IntRange(1, 1000), metavar="N",
+              help="So often, each time at another phase of health checks and caches.")  # fmt: skip
 @click.option("--lab", "name", metavar="LAB", help="Use a running lab and leave it running.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the report here.")
-@click.option("--seed", type=int, help="Repeat a run's random phase; printed by every run.")
-@click.option("--directory", "root", type=click.Path(path_type=Path), default=Path("runs"),
-              help="Where run directories are made.", show_default=True)  # fmt: skip
-def run(file: Path, name: str | None, json_file: Path | None, seed: int | None, root: Path) -> int:
-    """Run SCENARIO: traffic, faults, heal; then say what happened and why it took that long.
+@click.option("--json", "json_file", type=_path, metavar="FILE", help="The report for programs.")
+@click.option("--html", "html_file", type=_path, metavar="FILE", help="The report for people.")
+@click.option("--junit", "junit_file", type=_path, metavar="FILE", help="Verdicts for CI systems.")
+@click.option("--seed", type=int, help="Repeat a run's phases; printed by every run.")
+@click.option("--directory", "root", type=_path, default=Path("runs"), show_default=True,
+              help="Where run directories are made.")  # fmt: skip
+def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
+    files: tuple[Path, ...],
+    runs: int | None,
+    name: str | None,
+    json_file: Path | None,
+    html_file: Path | None,
+    junit_file: Path | None,
+    seed: int | None,
+    root: Path,
+) -> int:
+    """Run each SCENARIO: traffic, faults, heal; then say what happened and why it took that long.
 
     \b
     netemu run topologies/scenarios/region-loss.yaml
-    netemu run topologies/scenarios/region-loss.yaml --json report.json
+    netemu run topologies/scenarios/region-loss.yaml --html report.html --junit report.xml
+    netemu run topologies/scenarios/region-loss.yaml --runs 20
     netemu run topologies/scenarios/region-loss.yaml --lab two-region --seed 7
+    netemu run topologies/scenarios/*.yaml --junit report.xml
 
-    The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive.
+    The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive. Of several
+    scenarios the worst counts: missed, then inconclusive.
     """
-    refuse_topology(file)
-    scenario, topology = prepare(file)
-    if json_file:
-        _check_writable(json_file)
+    for file in files:
+        refuse_topology(file)
+    outputs = Outputs(json_file, html_file, junit_file)
+    outputs.check(len(files))
+    prepared = [prepare(file) for file in files]
+    wanted = _Wanted(name, root, seed, runs)
+    finished = []
+    for scenario, topology in prepared:
+        finished.append(_run(scenario, topology, wanted))
+        write_file(finished[-1].directory / "report.json", report_text(finished[-1]))
+        outputs.write(finished[-1])
+        show(finished[-1], console())
+    outputs.write_junit(finished)
+    if len(finished) > 1:
+        show_overview(finished, console())
+    return worst([exit_of(done) for done in finished])
+
+
+def _run(scenario: Scenario, topology: Topology, wanted: _Wanted) -> Finished:
+    chosen = next(
+        seed
+        for seed in (wanted.seed, scenario.seed, random.SystemRandom().randrange(2**31))
+        if seed is not None
+    )
+    with _the_lab(topology, wanted.lab) as lab:
+        directory = default_directory(scenario, wanted.root)
+        runs = wanted.runs or scenario.runs
+        how_long = f"{'at most ' if _waits(scenario) else ''}{scenario.longest_s:.0f} s"
+        times = f"{runs} runs of {how_long}" if runs > 1 else how_long
+        console().print(f"{scenario.name} on {lab.name}, {times}, seed {chosen}: {directory}")
+        try:
+            if runs == 1:
+                return _once(scenario, lab, directory, chosen)
+            return _repeatedly(scenario, lab, directory, chosen, runs)
+        except BaseException:
+            if directory.exists():
+                click.echo(_history_so_far(directory), err=True)
+            raise
+
+
+def _waits(scenario: Scenario) -> bool:
+    return any(isinstance(step, WaitUntil) for step in scenario.steps)
+
+
+def _history_so_far(directory: Path) -> str:
+    first = directory if (directory / "history.jsonl").exists() else directory / "run-01"
+    return f"history so far: {directory}; see: netemu report {first}"
+
+
+@contextmanager
+def _the_lab(topology: Topology, name: str | None) -> Iterator[Lab]:
+    """The running lab that was named, or one of this run's own, removed however the run ends."""
     if name:
         with attached(name) as lab:
             when_stopped("stopping: faults are healed, what was recorded is kept")
             lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
-            recorded = _play(scenario, lab, root, seed)
-    else:
-        recorded = _play_alone(scenario, topology, root, seed)
-    return _conclude(recorded, json_file)
-
-
-def _check_writable(file: Path) -> None:
-    """Now, rather than after a minute of traffic."""
-    if file.is_dir() or not file.parent.is_dir():
-        raise UsageError(f"cannot write {file}: give a file in a directory that exists")
-
-
-def _play_alone(scenario: Scenario, topology: Topology, root: Path, seed: int | None) -> Recorded:
-    """A lab of this run's own, removed however the run ends."""
-    lab_name = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
+            yield lab
+        return
+    own = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
     engine = DockerEngine()
     when_stopped("stopping: the lab is removed, what was recorded is kept")
     try:
         with progress_bar() as progress:
             image = ensure_node_image(progress)
-            lab = bring_up(make_plan(topology, lab_name), engine, RemoteWan, image, progress)
-        return _play(scenario, lab, root, seed)
+            lab = bring_up(make_plan(topology, own), engine, RemoteWan, image, progress)
+        yield lab
     finally:
         with undisturbed():
-            remove_lab(engine, lab_name)
+            remove_lab(engine, own)
 
 
-def _play(scenario: Scenario, lab: Lab, root: Path, seed: int | None) -> Recorded:
-    chosen = next(s for s in (seed, scenario.seed, random.SystemRandom().randrange(2**31))
-                  if s is not None)  # fmt: skip
-    out = console()
-    directory = default_directory(scenario, root)
-    out.print(f"{scenario.name} on {lab.name}, {scenario.end_s:.0f} s, seed {chosen}: {directory}")
-    narrator = Narrator(out, lab.plan)
-    try:
-        return run_scenario(scenario, lab, directory, chosen, narrator.feed)
-    except BaseException:
-        if (directory / "history.jsonl").exists():
-            click.echo(f"history so far: {directory}; see: netemu report {directory}", err=True)
-        raise
+def _once(scenario: Scenario, lab: Lab, directory: Path, seed: int) -> Finished:
+    began = time.monotonic()
+    result, history = run_once(scenario, lab, directory, seed, Narrator(console(), lab.plan).feed)
+    return Finished(scenario.name, directory, (result,), time.monotonic() - began, history)
 
 
-def _conclude(recorded: Recorded, json_file: Path | None) -> int:
-    measured = measure(recorded.history)
-    text = json.dumps(report_json(measured, recorded.history), indent=2)
-    (recorded.directory / "report.json").write_text(text)
-    if json_file:
-        json_file.write_text(text)
-    out = console()
-    out.print()
-    render_report(measured, recorded.history, out, saved=str(recorded.directory))
-    return verdict_code(measured, recorded.history)
+def _repeatedly(scenario: Scenario, lab: Lab, directory: Path, seed: int, runs: int) -> Finished:
+    out, began = console(), time.monotonic()
+
+    def tell(result: RunResult) -> None:
+        out.print(one_line(result), soft_wrap=True)
+
+    results = run_repeatedly(scenario, lab, directory, seed, runs, _in_silence, tell)
+    return Finished(scenario.name, directory, tuple(results), time.monotonic() - began)
+
+
+def _in_silence(event: Event) -> None:
+    """The moments of one run of many are in its report."""

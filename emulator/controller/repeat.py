@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.analysis.recovery import measure
 from emulator.analysis.repeated import RunResult
-from emulator.analysis.timeline import read_history
+from emulator.analysis.timeline import History, read_history
 from emulator.analysis.verdict import verdicts
 from emulator.controller.lab import Lab
 from emulator.controller.phase import Phase, spread_phases
@@ -63,11 +63,27 @@ def run_at_phases(
 def _run(
     scenario: Scenario, lab: Lab, directory: Path, seed: int, say: Say, phase: Phase | None
 ) -> RunResult:
+    return run_once(scenario, lab, directory, seed, say, phase)[0]
+
+
+def run_once(
+    scenario: Scenario,
+    lab: Lab,
+    directory: Path,
+    seed: int,
+    say: Say,
+    phase: Phase | None = None,
+) -> tuple[RunResult, History]:
+    """One run, measured and judged; where it was not steady before the first fault, what there is
+    of it, with that reason."""
+    unsteady = ""
     try:
         history = run_scenario(scenario, lab, directory, seed, say, phase).history
-        measured = measure(history)
     except Inconclusive as error:
+        unsteady = str(error)
         history = read_history(directory / "history.jsonl")
-        measured = measure(history)
-        measured = replace(measured, inconclusive=(str(error), *measured.inconclusive))
-    return RunResult(str(directory), history.run, measured, verdicts(measured, history))
+    measured = measure(history)
+    if unsteady:
+        measured = replace(measured, inconclusive=(unsteady,))
+    decided = verdicts(measured, history)
+    return RunResult(str(directory), history.run, measured, decided), history

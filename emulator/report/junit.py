@@ -27,11 +27,25 @@ RUNS_THROUGH = "runs through"
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def junit_of_run(measured: Measurements, history: History) -> str:
-    """One run's JUnit file: its verdicts, what is known of it, the explanation."""
+def junit_xml(suites: Sequence[ET.Element]) -> str:
+    """The whole file: a suite a scenario, as `suite_of_run` and `suite_of_runs` make them."""
+    totals = {
+        name: str(sum(int(suite.attrib[name]) for suite in suites))
+        for name in ("tests", "failures", "errors")
+    }
+    seconds = sum(float(suite.attrib["time"]) for suite in suites)
+    root = ET.Element("testsuites", {"name": "netemu", **totals, "time": f"{seconds:.3f}"})
+    root.extend(suites)
+    ET.indent(root)
+    body = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+
+
+def suite_of_run(measured: Measurements, history: History) -> ET.Element:
+    """One run: its verdicts, what is known of it, the explanation."""
     run = history.run
     seconds = (history.last_ns - (history.first_ns or history.last_ns)) / NS_PER_S
-    return junit_xml(
+    return suite(
         (run.scenario or run.lab) if run else "run",
         verdicts(measured, history),
         measured.inconclusive,
@@ -41,7 +55,7 @@ def junit_of_run(measured: Measurements, history: History) -> str:
     )
 
 
-def junit_of_runs(repeated: Repeated, seconds: float) -> str:
+def suite_of_runs(repeated: Repeated, seconds: float) -> ET.Element:
     """Many runs of one scenario as one suite: the verdicts over all of them. `seconds`: all took.
     Raises ValueError without a run."""
     if not repeated.results:
@@ -52,7 +66,7 @@ def junit_of_runs(repeated: Repeated, seconds: float) -> str:
         for number, result in enumerate(repeated.results, 1)
         if result.measured.inconclusive
     ]
-    return junit_xml(
+    return suite(
         (run.scenario or run.lab) if run else "runs",
         repeated.verdicts,
         () if repeated.verdicts else doubts,  # the verdicts know of them
@@ -79,17 +93,17 @@ def run_properties(run: Run) -> dict[str, str]:
     return known | run.environment
 
 
-def junit_xml(
+def suite(
     name: str,
     decided: Sequence[Verdict],
     doubts: Sequence[str],
     seconds: float,
     properties: Mapping[str, str],
     explanation: str = "",
-) -> str:
-    """One test suite: the scenario `name`, a case for each verdict; without one, a case that it
-    ran through. `doubts`: why nothing may be claimed from it; then no case passes. `seconds` is
-    what all of it took: no case has a time of its own, so each is given an equal share."""
+) -> ET.Element:
+    """The scenario `name`, a case for each verdict; without one, a case that it ran through.
+    `doubts`: why nothing may be claimed from it; then no case passes. `seconds` is what all of it
+    took: no case has a time of its own, so each is given an equal share."""
     cases = _cases(name, decided, doubts)
     for case in cases:
         case.set("time", f"{seconds / len(cases):.3f}")
@@ -101,15 +115,12 @@ def junit_xml(
         "skipped": "0",
         "time": f"{seconds:.3f}",
     }
-    root = ET.Element("testsuites", {k: v for k, v in totals.items() if k != "skipped"})
-    suite = ET.SubElement(root, "testsuite", totals)
-    _properties(suite, {**properties, **_figures(decided)})
-    suite.extend(cases)
+    made = ET.Element("testsuite", totals)
+    _properties(made, {**properties, **_figures(decided)})
+    made.extend(cases)
     if explanation:
-        ET.SubElement(suite, "system-out").text = _legal(explanation)
-    ET.indent(root)
-    body = ET.tostring(root, encoding="unicode")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
+        ET.SubElement(made, "system-out").text = _legal(explanation)
+    return made
 
 
 def _cases(name: str, decided: Sequence[Verdict], doubts: Sequence[str]) -> list[ET.Element]:
