@@ -29,8 +29,10 @@ class Scale:
     @classmethod
     def fit(cls, history: History, width: int) -> Scale:
         """The finest scale of whole seconds a letter that fits."""
-        starts = [r.t for requests in history.requests.values() for r in requests]
-        length = (max(starts, default=0) - history.origin_ns) // NS_PER_S + 1 if starts else 0
+        last = max(
+            (max([r.t for r in own]) for own in history.requests.values() if own), default=None
+        )
+        length = 0 if last is None else (last - history.origin_ns) // NS_PER_S + 1
         seconds = max(1, math.ceil(length / max(1, width - _NAME)))
         return cls(history.origin_ns, seconds, math.ceil(length / seconds))
 
@@ -94,8 +96,8 @@ def regions_of(history: History) -> list[str]:
     """The regions in the header's order, and any other that answered."""
     sites = history.run.sites if history.run else []
     named = [str(site["name"]) for site in sites if site.get("kind") == "region"]
-    answered = {r.region for requests in history.requests.values() for r in requests if r.region}
-    return [*named, *sorted(answered - set(named))]
+    answered = set().union(*({r.region for r in own} for own in history.requests.values()))
+    return [*named, *sorted(answered - {"", *named})]
 
 
 def _letter(column: Counter[str]) -> str:

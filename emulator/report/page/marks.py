@@ -75,54 +75,47 @@ def took_s(request: Request) -> float | None:
 
 def choose(history: History, budget: int = BUDGET) -> Marks:
     """All requests, or `budget` of them: failures first, of which never more than half."""
-    clients = history.clients()
-    everything = {client: history.requests[client] for client in clients}
-    failed = {client: [r for r in everything[client] if is_failed(r)] for client in clients}
-    total, failures = (sum(map(len, of.values())) for of in (everything, failed))
+    everything = {client: history.requests[client] for client in history.clients()}
+    total = sum(map(len, everything.values()))
+    start = history.origin_ns
+    column_ns = max(1, (history.last_ns - start) // COLUMNS + 1)
+    fine, failed = {}, {}
+    for client, requests in everything.items():
+        fine[client], failed[client] = _cells(requests, start, column_ns)
+    failures = sum(len(cell) for own in failed.values() for cell in own)
     if total <= budget:
         return Marks(everything, total, failures, failures)
-    frame = _Frame.of(history)
-    kept = frame.thin(failed, max(budget // 2, 1))
+    kept = _thin(failed, max(budget // 2, 1))
     failed_shown = sum(map(len, kept.values()))
-    fine = {client: [r for r in everything[client] if not is_failed(r)] for client in clients}
-    rest = frame.thin(fine, max(budget - failed_shown, 1))
-    shown = {client: [*rest[client], *kept[client]] for client in clients}
+    rest = _thin(fine, max(budget - failed_shown, 1))
+    shown = {client: [*rest[client], *kept[client]] for client in everything}
     return Marks(shown, total, failures, failed_shown)
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Time cut into columns."""
+_Cell = list[Request]
 
-    start: int
-    column_ns: int
 
-    @classmethod
-    def of(cls, history: History) -> _Frame:
-        start = history.origin_ns
-        return cls(start, max(1, (history.last_ns - start) // COLUMNS))
+def _cells(
+    requests: Sequence[Request], start: int, column_ns: int
+) -> tuple[list[_Cell], list[_Cell]]:
+    """Requests by column: those that did not fail, those that did."""
+    fine: defaultdict[int, _Cell] = defaultdict(list)
+    failed: defaultdict[int, _Cell] = defaultdict(list)
+    for request in requests:
+        cells = failed if request.outcome in ("error", "timeout") else fine
+        cells[(request.t - start) // column_ns].append(request)
+    return list(fine.values()), list(failed.values())
 
-    def thin(
-        self, requests: Mapping[Client, Sequence[Request]], budget: int
-    ) -> dict[Client, list[Request]]:
-        """At most `budget`: every column of every client may have as many as any other."""
-        if sum(map(len, requests.values())) <= budget:
-            return {client: list(own) for client, own in requests.items()}
-        cells = {client: self._cells(own) for client, own in requests.items()}
-        sizes = [len(cell) for own in cells.values() for cell in own]
-        quota = _quota(sizes, budget)
-        step = max(1, math.ceil(len(sizes) / budget))  # more cells than marks: every n-th column
-        return {
-            client: [request for cell in own[::step] for request in _evenly(cell, quota)]
-            for client, own in cells.items()
-        }
 
-    def _cells(self, requests: Sequence[Request]) -> list[list[Request]]:
-        cells: defaultdict[int, list[Request]] = defaultdict(list)
-        start, width = self.start, self.column_ns
-        for request in requests:
-            cells[(request.t - start) // width].append(request)
-        return list(cells.values())
+def _thin(cells: Mapping[Client, Sequence[_Cell]], budget: int) -> dict[Client, list[Request]]:
+    """About `budget` at most: every column of every client may have as many as any other."""
+    sizes = [len(cell) for own in cells.values() for cell in own]
+    quota = _quota(sizes, budget)
+    step = max(1, math.ceil(len(sizes) / budget))  # more cells than marks: every n-th column
+    return {
+        client: [request for cell in own[::step] for request in _evenly(cell, quota)]
+        for client, own in cells.items()
+    }
 
 
 def _quota(sizes: Sequence[int], budget: int) -> int:
@@ -141,6 +134,9 @@ def _evenly(cell: Sequence[Request], quota: int) -> list[Request]:
     """`quota` of a cell, the slowest among them."""
     if len(cell) <= quota:
         return list(cell)
-    slowest = max(cell, key=lambda r: (r.end or r.t) - r.t)
-    chosen = [cell[index * len(cell) // quota] for index in range(quota)]
-    return chosen if slowest in chosen else [slowest, *chosen[1:]]
+    took = [(r.end or r.t) - r.t for r in cell]
+    slowest = took.index(max(took))
+    chosen = {index * len(cell) // quota for index in range(quota)}
+    if slowest not in chosen:
+        chosen = chosen - {0} | {slowest}
+    return [cell[index] for index in sorted(chosen)]

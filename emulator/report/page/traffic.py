@@ -49,16 +49,16 @@ class Responses:
 
 def responses(history: History) -> dict[Client, dict[str, Responses]]:
     """Each client's answers before the first fault, during faults, and after or between them."""
-    periods = _Periods(history)
+    borders, names = _periods(history)
     found = {}
     for client in history.clients():
         took: defaultdict[str, list[int]] = defaultdict(list)
         failed: Counter[str] = Counter()
         for request in history.requests[client]:
             if request.outcome == "ok" and request.end is not None:
-                took[periods.of(request.t)].append(request.end - request.t)
+                took[names[bisect_right(borders, request.t)]].append(request.end - request.t)
             elif request.outcome != "unknown":
-                failed[periods.of(request.t)] += 1
+                failed[names[bisect_right(borders, request.t)]] += 1
         found[client] = {
             name: _responses(took[name], failed[name])
             for name in PERIODS
@@ -67,23 +67,18 @@ def responses(history: History) -> dict[Client, dict[str, Responses]]:
     return found
 
 
-class _Periods:
-    """Which period an instant lies in; the instants of a run's faults, cut into a line."""
-
-    def __init__(self, history: History) -> None:
-        lives = history.injected()
-        borders: set[int] = set()
-        spans = [(f.began, f.healed if f.healed is not None else math.inf) for f in lives]
-        for began, healed in spans:
-            borders |= {began} | ({int(healed)} if healed < math.inf else set())
-        self._borders = sorted(borders)
-        self._names = ["before"]
-        for border in self._borders:
-            active = any(began <= border < healed for began, healed in spans)
-            self._names.append("during" if active else "after")
-
-    def of(self, t: int) -> str:
-        return self._names[bisect_right(self._borders, t)]
+def _periods(history: History) -> tuple[list[int], list[str]]:
+    """The instants at which a period ends, in order, and the periods before, between and after."""
+    spans = [
+        (life.began, life.healed if life.healed is not None else math.inf)
+        for life in history.injected()
+    ]
+    borders = sorted({int(t) for span in spans for t in span if t < math.inf})
+    names = ["before"]
+    for border in borders:
+        is_active = any(began <= border < healed for began, healed in spans)
+        names.append("during" if is_active else "after")
+    return borders, names
 
 
 def _responses(took: list[int], failed: int) -> Responses:
