@@ -117,8 +117,14 @@ def _bounds(plan: Plan, loads: Mapping[str, Loads]) -> dict[str, list[dict[str, 
         entries = [asdict(bound) for bound in bounds(plan, kind, region.name, loads)]
         found[f"{kind} {region.name}"] = entries
         if kind not in SITE_FAULTS:
-            found[f"{kind} {region.name}/edge"] = entries
+            edge = f"{region.name}/edge"
+            found[f"{kind} {edge}"] = [e for e in entries if _is_hit(e, kind, edge)]
     return found
+
+
+def _is_hit(entry: Mapping[str, object], how: str, target: str) -> bool:
+    """An edge that crashed or froze still forwards datagrams: its kernel does that."""
+    return how == "power" or "/" not in target or entry["client"] != "udp"
 
 
 def _predicted(
@@ -132,9 +138,12 @@ def _predicted(
     for kill in kills:
         region = kill.target[0].removesuffix("/edge")
         if len(kill.target) == 1 and region in regions and not kill.peers and not kill.settings:
-            found[f"{kill.how} {kill.target[0]}"] = [
+            entries: list[dict[str, object]] = [
                 {"city": p.city, "client": p.client, "seconds": _evenly(p.seconds)}
                 for p in predict(plan, kill.how, region, loads)
+            ]
+            found[f"{kill.how} {kill.target[0]}"] = [
+                e for e in entries if _is_hit(e, kill.how, kill.target[0])
             ]
     return found
 

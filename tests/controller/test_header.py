@@ -25,6 +25,7 @@ from emulator.scenario.model import (
     SteadyState,
     Traffic,
 )
+from emulator.topology.model import CLIENT_KINDS
 
 OBJECTIVE = Objective("recovery_s.p100 <= 15 s", "recovery_s", "p100", "<=", 15.0)
 HOLD = Objective("availability >= 99 %", "availability", "", ">=", 0.99)
@@ -65,6 +66,12 @@ def test_bounds_are_found_by_fault_and_region(lab, header):
     ]
     assert power
     assert header.bounds["power us-east/edge"] == power
+
+
+def test_an_edge_that_crashed_still_forwards_datagrams(header):
+    """Its kernel does that, so udp needs no bound for it; for the region's crash it does."""
+    assert {b["client"] for b in header.bounds["crash us-east/edge"]} == set(CLIENT_KINDS) - {"udp"}
+    assert {b["client"] for b in header.bounds["crash us-east"]} == set(CLIENT_KINDS)
 
 
 def test_the_scenarios_own_faults_are_predicted(lab, header):

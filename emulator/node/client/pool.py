@@ -4,7 +4,8 @@ One request a connection at a time; the one used last is used next, a new one if
 
 With `connections` the pool is kept warm, as real pools with a minimum are: so many are opened at
 the start, all at once, and a lost one is replaced at once and not at the next need. An attempt
-that failed is made again after BACK_OFF_NS. Counted are all connections of the pool, idle, in use
+that failed is made again after 100 ms, twice that the next time, and so on up to 1 s: a pool that
+is refused must not become a storm of SYNs. Counted are all connections of the pool, idle, in use
 or being opened; where requests need more, it grows, and does not shrink again. Nobody looks
 whether an idle connection still leads anywhere: one that fell silent is found out by the request
 that gets it.
@@ -22,6 +23,7 @@ from emulator.node.client.dial import Dialled, dial
 from emulator.node.client.http import Link, region_of
 
 BACK_OFF_NS = 100 * NS_PER_MS
+BACK_OFF_MAX_NS = 1000 * NS_PER_MS
 
 
 class KeepAlive:
@@ -55,19 +57,20 @@ class KeepAlive:
 
     def _fill(self) -> None:
         """Open what is missing."""
-        while self._wanted and self._size + self._backing_off < self._least:
+        while self._is_short():
             self._open(None)
 
-    def _open(self, pending: Pending | None) -> None:
-        """A new connection, for this request or to stay idle."""
+    def _open(self, pending: Pending | None, wait_ns: int = BACK_OFF_NS) -> None:
+        """A new connection, for this request or to stay idle; `wait_ns`: if it fails, until the
+        next attempt."""
         self._conns += 1
         self._size += 1
         if pending is not None:
             pending.conn = self._conns
         self._city.connection("keepalive", self._conns, "attempt")
-        dial(self._city, "keepalive", partial(self._dialled, self._conns, pending))
+        dial(self._city, "keepalive", partial(self._dialled, self._conns, pending, wait_ns))
 
-    def _dialled(self, conn: int, pending: Pending | None, result: Dialled) -> None:
+    def _dialled(self, conn: int, pending: Pending | None, wait_ns: int, result: Dialled) -> None:
         failure = result.failure
         if pending is not None:
             result.stamp(pending)
@@ -78,7 +81,7 @@ class KeepAlive:
             detail=failure.detail if failure else "",
         )  # fmt: skip
         if failure:
-            self._back_off()
+            self._back_off(wait_ns)
             if pending is not None:
                 self._city.end(pending, failure)
             return
@@ -88,14 +91,19 @@ class KeepAlive:
         else:
             self._rested(link)
 
-    def _back_off(self) -> None:
+    def _back_off(self, wait_ns: int) -> None:
         self._size -= 1
         self._backing_off += 1
-        self._city.loop.at(monotonic_ns() + BACK_OFF_NS, self._open_again)
+        longer_ns = min(2 * wait_ns, BACK_OFF_MAX_NS)
+        self._city.loop.at(monotonic_ns() + wait_ns, partial(self._open_again, longer_ns))
 
-    def _open_again(self) -> None:
+    def _open_again(self, wait_ns: int) -> None:
         self._backing_off -= 1
-        self._fill()
+        if self._is_short():
+            self._open(None, wait_ns)
+
+    def _is_short(self) -> bool:
+        return self._wanted and self._size + self._backing_off < self._least
 
     def _rested(self, link: Link) -> None:
         """A link has ended its request, was opened to stay idle, or was closed while it was."""
