@@ -18,6 +18,7 @@ from xml.etree import ElementTree as ET
 from emulator.events import Run
 from emulator.plan.model import Plan
 from emulator.report.graph import Graph, RegionNode, SiteNode, graph_of_plan, graph_of_run
+from emulator.report.graph_style import COLOURS, NAME_PX, SMALL_PX, style_sheet
 
 _MARGIN = 16
 _GAP = 12  # between two cards
@@ -30,25 +31,6 @@ _SERVICES_MAX = 6  # of one region
 _PLACE_MAX = 20  # letters of a location
 # Widths of a character in shares of the font size: no face in use by browsers is wider on average.
 _WIDE, _BOLD = 0.57, 0.69
-_NAME, _SMALL = 14, 11
-
-# Region colours on white and on black: each at least 4.5:1 against its ground.
-_COLOURS = (
-    ("#1f6fd6", "#63a8ff"),
-    ("#b4500b", "#ff9f56"),
-    ("#177a4b", "#4cc38a"),
-    ("#7d3fc4", "#bd93ff"),
-    ("#bd2464", "#ff80ad"),
-    ("#6f6000", "#d8c650"),
-)
-_LIGHT = {
-    "ground": "#ffffff", "card": "#f5f7fa", "edge": "#c9d1dc", "ink": "#18212d",
-    "soft": "#566376", "line": "#b4bdc9", "check": "#bcc5d0",
-}  # fmt: skip
-_DARK = {
-    "ground": "#11161d", "card": "#1b222c", "edge": "#3b4655", "ink": "#e8edf3",
-    "soft": "#a3b0c0", "line": "#566375", "check": "#4d5a6b",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +88,14 @@ def _draw(graph: Graph) -> str:
 
 
 def _name_width(node: RegionNode | SiteNode) -> float:
-    place = min(len(node.place), _PLACE_MAX) * _SMALL * _WIDE
-    return max(len(node.name) * _NAME * _BOLD, place) + 28
+    place = min(len(node.place), _PLACE_MAX) * SMALL_PX * _WIDE
+    return max(len(node.name) * NAME_PX * _BOLD, place) + 28
 
 
 def _region_width(region: RegionNode) -> float:
     """Wide enough for its services, within reason: what is longer is cut."""
     rows = [
-        len(name) * _SMALL * _WIDE + _squares_width(count) + 32 for name, count in region.servers
+        len(name) * SMALL_PX * _WIDE + _squares_width(count) + 32 for name, count in region.servers
     ]
     return max(_name_width(region), min(max(rows, default=0), 190))
 
@@ -169,7 +151,7 @@ def _root(graph: Graph, width: float, height: float) -> ET.Element:
     )  # fmt: skip
     ET.SubElement(root, "title").text = f"{graph.name}: {graph.summary}"
     ET.SubElement(root, "desc").text = _described(graph)
-    ET.SubElement(root, "style").text = _style()
+    ET.SubElement(root, "style").text = style_sheet()
     _rect(root, (0, 0, width, height), "ground", radius=0)
     return root
 
@@ -183,45 +165,8 @@ def _described(graph: Graph) -> str:
     )
 
 
-def _style() -> str:
-    """Light by default and on paper; dark where the reader's system is."""
-    scope = ".netemu-graph"
-    shape = f"""
-{scope} text {{font-family:system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;\
-font-size:{_SMALL}px;font-variant-numeric:tabular-nums}}
-{scope} .name {{font-size:{_NAME}px;font-weight:600}}
-{scope} .title {{font-size:17px;font-weight:600}}
-{scope} .heading {{font-size:{_SMALL}px;font-weight:600;letter-spacing:.06em}}
-{scope} .rtt {{text-anchor:middle;dominant-baseline:central}}
-{scope} .rtt.near {{font-weight:700}}
-{scope} .middle {{text-anchor:middle}}
-{scope} path {{fill:none}}
-{scope} .other {{stroke-width:1}}
-{scope} .check {{stroke-width:1;stroke-dasharray:3 3}}
-{scope} .near path, {scope} path.near {{stroke-width:3}}
-"""
-    dark = f"@media screen and (prefers-color-scheme:dark) {{\n{_colours(_DARK, 1)}}}\n"
-    return f"{shape}{_colours(_LIGHT, 0)}{dark}"
-
-
-def _colours(tones: dict[str, str], shade: int) -> str:
-    rules = {
-        ".ground": f"fill:{tones['ground']}",
-        "text": f"fill:{tones['ink']}",
-        ".soft": f"fill:{tones['soft']}",
-        ".card": f"fill:{tones['card']};stroke:{tones['edge']}",
-        ".pill": f"fill:{tones['ground']};stroke:{tones['edge']}",
-        ".other": f"stroke:{tones['line']}",
-        ".check": f"stroke:{tones['check']}",
-    }
-    for index, pair in enumerate(_COLOURS):
-        rules[f".fill{index}"] = f"fill:{pair[shade]}"
-        rules[f".line{index}"] = f"stroke:{pair[shade]}"
-    return "".join(f".netemu-graph {name} {{{rule}}}\n" for name, rule in rules.items())
-
-
 def _head(graph: Graph, width: float) -> list[str]:
-    columns = int(width / (_SMALL * _WIDE))
+    columns = int(width / (SMALL_PX * _WIDE))
     services = shorten(", ".join(graph.services), 3 * columns, placeholder=" …")
     return [*wrap(graph.summary, columns), *wrap(services, columns, break_on_hyphens=False)]
 
@@ -256,7 +201,7 @@ def _ways(
                 continue
             kind = "other" if site.role == "city" else "check"
             if site.nearest == region.node.name:
-                kind = f"near line{column % len(_COLOURS)}"
+                kind = f"near line{column % len(COLOURS)}"
             end = (region.x, region.port(row, len(left)))
             yield site.name, region.node.name, talker.port(column, len(right)), end, kind
 
@@ -283,11 +228,11 @@ def _lines(root: ET.Element, graph: Graph, left: Sequence[_Card], right: Sequenc
 
 def _labels(root: ET.Element, graph: Graph, left: Sequence[_Card], right: Sequence[_Card]) -> None:
     """The round trips; a dot at the port says by its colour where its line goes."""
-    colours = {card.node.name: index % len(_COLOURS) for index, card in enumerate(right)}
+    colours = {card.node.name: index % len(COLOURS) for index, card in enumerate(right)}
     x = left[0].x + left[0].width + _LANE / 2 if left else 0
     for site, region, y, _, kind in _ways(graph, left, right):
         words = graph.rtt(site, region)
-        wide = len(words) * _SMALL * (_BOLD if kind.startswith("near") else _WIDE) + 8
+        wide = len(words) * SMALL_PX * (_BOLD if kind.startswith("near") else _WIDE) + 8
         dot = {"class": f"fill{colours[region]}", "cx": f"{x - _LANE / 2:g}", "cy": f"{y:g}"}
         ET.SubElement(root, "circle", {**dot, "r": "3"})
         _rect(root, (x - wide / 2, y - 7, wide, 14), "ground", radius=2)
@@ -310,7 +255,7 @@ def _region_card(root: ET.Element, card: _Card, index: int) -> None:
     """A name; where it is; the balancer; a square for each server."""
     region = card.node
     assert isinstance(region, RegionNode)  # noqa: S101 - the right column holds nothing else
-    tone = f"fill{index % len(_COLOURS)}"
+    tone = f"fill{index % len(COLOURS)}"
     y = _card(root, card, card.height)
     _rect(root, (card.x, card.y + 8, 4, card.height - 16), tone, radius=2)
     _pill(root, (card.x + 14, y, card.width - 26, 18), "balancer")
@@ -337,7 +282,7 @@ def _card(root: ET.Element, card: _Card, wanted: float) -> float:
 
 
 def _squares_width(count: int) -> float:
-    return 11 * count if count <= _SQUARES_MAX else 10 * _SMALL * _WIDE
+    return 11 * count if count <= _SQUARES_MAX else 10 * SMALL_PX * _WIDE
 
 
 def _squares(root: ET.Element, right: float, y: float, count: int, tone: str) -> None:
@@ -350,7 +295,7 @@ def _squares(root: ET.Element, right: float, y: float, count: int, tone: str) ->
 
 def _legend(graph: Graph, width: float) -> Iterator[tuple[str, list[str]]]:
     """A line's classes and what it means, wrapped."""
-    columns = int((width - 36) / (_SMALL * _WIDE))
+    columns = int((width - 36) / (SMALL_PX * _WIDE))
     if graph.cities:
         yield "near line0", wrap("nearest region: where DNS sends the city", columns)
     if graph.cities and len(graph.regions) > 1:
@@ -392,7 +337,7 @@ def _text(
     parent: ET.Element, at: tuple[float, float], words: str, kind: str, room: float | None = None
 ) -> ET.Element:
     """Words; those that do not fit in `room` are cut."""
-    fits = len(words) if room is None else int(room / (_SMALL * _WIDE))
+    fits = len(words) if room is None else int(room / (SMALL_PX * _WIDE))
     shown = words if len(words) <= fits else f"{words[: fits - 1]}…"
     text = ET.SubElement(parent, "text", {"class": kind, "x": f"{at[0]:g}", "y": f"{at[1]:g}"})
     text.text = shown
