@@ -8,11 +8,11 @@ from types import ModuleType
 import click
 from rich.console import Console
 
-from benchmarks import delay, killed, memory, recovery, repeatable, schedule, up
+from benchmarks import delay, history, killed, memory, recovery, repeatable, schedule, up
 from benchmarks.table import machine, render
 from emulator.errors import Exit, NetemuError
 
-MODULES = (up, delay, memory, schedule, recovery, repeatable, killed)
+MODULES = (up, delay, memory, schedule, recovery, repeatable, history, killed)
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in MODULES
 }
@@ -27,7 +27,7 @@ EPILOG = "\b\n" + "\n".join(
 def main(names: tuple[str, ...]) -> None:
     """Measure the bounds that netemu promises on this machine; exit 1 when one is not kept.
 
-    Each makes labs of its own and removes them. Let nothing else run meanwhile.
+    Each makes what it needs, mostly labs, and removes it. Let nothing else run meanwhile.
     """
     out = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     out.print(machine())
