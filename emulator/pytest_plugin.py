@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from emulator.errors import Exit, Inconclusive, NetemuError, UsageError
+from emulator.errors import Exit, NetemuError, UsageError
 
 if TYPE_CHECKING:
     from emulator.harness import Labs, LabUnderTest
@@ -228,7 +228,8 @@ def _shortened(
         return excinfo
     theirs = _frames_outside(excinfo.tb)
     if not any(entry.tb_frame.f_code.co_filename == str(item.path) for entry in theirs):
-        told = pytest.fail.Exception(str(error), pytrace=False)  # nothing of the test's is to see
+        said = f"inconclusive: {error}" if isinstance(error, Inconclusive) else str(error)
+        told = pytest.fail.Exception(said, pytrace=False)  # nothing of the test's is to see
         return pytest.ExceptionInfo.from_exception(told.with_traceback(excinfo.tb))
     error.__cause__, error.__suppress_context__ = None, True
     cut: TracebackType | None = None
@@ -320,13 +321,8 @@ class ScenarioItem(pytest.Item):
 
     def runtest(self) -> None:
 
-        try:
-            lab = _lender(self.config).lend(self, self._topology, None, "function")
-            result = lab.run(self.path)
-        except Inconclusive as error:
-            pytest.fail(f"inconclusive: {error}", pytrace=False)
-        except NetemuError as error:
-            pytest.fail(str(error), pytrace=False)
+        lab = _lender(self.config).lend(self, self._topology, None, "function")
+        result = lab.run(self.path)
         if result.exit_code is not Exit.PASSED:
             pytest.fail("\n".join(result.said()), pytrace=False)
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from emulator.analysis.headline import headline_of
-from emulator.analysis.recovery import measure
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.controller.inject import heal, heal_everything, heal_fault, inject, sites_and_hosts
 from emulator.controller.lab import Lab
 from emulator.controller.prepare import names_of
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.recorder import Listener
-from emulator.controller.runner import default_directory, run_scenario
+from emulator.controller.repeat import run_once, run_repeatedly
+from emulator.controller.runner import default_directory
 from emulator.controller.traffic import flush_caches, stop_traffic, wait_until_idle
 from emulator.errors import FileProblems, Inconclusive, UsageError, suggest
 from emulator.harness.figures import Count, Recovery, Share, seconds_of
@@ -232,8 +232,8 @@ class LabUnderTest:
             raise Missed(self.recording.result().why(verdict))
 
     def run(self, scenario: Path | str, seed: int | None = None) -> Result:
-        """Run a scenario file on this lab, whatever topology it names: its steps, its traffic, its
-        objectives. Raises what stopped it; a missed objective is in the result."""
+        """Run a scenario file on this lab, whatever topology it names, as often as it says. A
+        missed objective, and that nobody can tell, is in the result; what stopped it is raised."""
         path = Path(scenario)
         read = load_scenario(path)
         if problems := check_targets(read, self._names):
@@ -241,9 +241,14 @@ class LabUnderTest:
         read = resolve_targets(read, self._names)
         chosen = next(s for s in (seed, read.seed, random_seed()) if s is not None)
         directory = default_directory(read, self.directory)
-        history = run_scenario(read, self.lab, directory, chosen, self._say).history
-        measured = measure(history)
-        result = Result(path, directory, history, measured, verdicts(measured, history))
+        if read.runs == 1:
+            once, history = run_once(read, self.lab, directory, chosen, self._say)
+            result = Result(path, chosen, directory, (once,), history)
+        else:
+            many = run_repeatedly(
+                read, self.lab, directory, chosen, read.runs, self._say, lambda _: None
+            )
+            result = Result(path, chosen, directory, tuple(many))
         self.results.append(result)
         return result
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.recovery import measure
+from emulator.analysis.repeated import RunResult
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
 from emulator.clock import NS_PER_S
@@ -132,8 +133,10 @@ class Recording:
         """Measured and judged, by what was asked with `check`."""
         measured = self.measured()
         with self.held() as history:
-            scenario = self.directory / "scenario.yaml"
-            return Result(scenario, self.directory, history, measured, verdicts(measured, history))
+            judged = verdicts(measured, history)
+            run = RunResult(str(self.directory), history.run, measured, judged)
+        scenario = self.directory / "scenario.yaml"
+        return Result(scenario, self.script.seed, self.directory, (run,), history)
 
     def scene(self) -> Scene:
         """What conditions are judged by."""
