@@ -132,20 +132,28 @@ def _predicted(
 ) -> dict[str, list[dict[str, object]]]:
     """How recovery from the scenario's own faults spreads, under the names of their bounds. By
     hand nobody knows yet what will be broken."""
-    kills = [step for step in scenario.steps if isinstance(step, Kill)] if scenario else []
     regions = {region.name for region in plan.topology.regions}
-    found: dict[str, list[dict[str, object]]] = {}
-    for kill in kills:
-        region = kill.target[0].removesuffix("/edge")
-        if len(kill.target) == 1 and region in regions and not kill.peers and not kill.settings:
-            entries: list[dict[str, object]] = [
-                {"city": p.city, "client": p.client, "seconds": _evenly(p.seconds)}
-                for p in predict(plan, kill.how, region, loads)
-            ]
-            found[f"{kill.how} {kill.target[0]}"] = [
-                e for e in entries if _is_hit(e, kill.how, kill.target[0])
-            ]
-    return found
+    steps = scenario.steps if scenario else ()
+    broken = dict.fromkeys(
+        (step.how, step.target[0])
+        for step in steps
+        if isinstance(step, Kill) and len(step.target) == 1 and not (step.peers or step.settings)
+    )
+    return {
+        f"{how} {target}": _spread(plan, how, target, loads)
+        for how, target in broken
+        if target.removesuffix("/edge") in regions
+    }
+
+
+def _spread(
+    plan: Plan, how: str, target: str, loads: Mapping[str, Loads]
+) -> list[dict[str, object]]:
+    entries: list[dict[str, object]] = [
+        {"city": p.city, "client": p.client, "seconds": _evenly(p.seconds)}
+        for p in predict(plan, how, target.removesuffix("/edge"), loads)
+    ]
+    return [entry for entry in entries if _is_hit(entry, how, target)]
 
 
 def _evenly(seconds: Sequence[float]) -> list[float]:

@@ -184,7 +184,7 @@ def _udp(way: Failover) -> Bound:
 
 
 def _keepalive(way: Failover) -> Bound:
-    pool_s = pool_s_of(way)
+    pool_s = _pool_s(way)
     if pool_s <= way.told_s:
         words = "; idle connections to the dead region are used up before that, one a request"
     else:
@@ -193,7 +193,7 @@ def _keepalive(way: Failover) -> Bound:
     return _bound(way, client_s=client_s, connect_s=way.new_rtt_s, words=words)
 
 
-def pool_s_of(way: Failover) -> float:
+def _pool_s(way: Failover) -> float:
     """When a pool that is kept warm holds no connection to the dead region any more, at the
     latest; 0 without one.
 

@@ -39,7 +39,7 @@ from emulator.plan.paths import round_trips_s
 from emulator.scenario.model import NO_CACHE, TTL_CACHE
 
 SAMPLES = 200
-POOL_BACK_OFF_S = 0.1  # of the built-in client, after a failed attempt of its pool
+POOL_BACK_OFF_S = 0.1  # of the built-in client, after the first failed attempt of its pool
 
 
 @dataclass(frozen=True, slots=True)
