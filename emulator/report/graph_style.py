@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
+from emulator.report.page.palette import DARK, REGIONS
+
 NAME_PX, SMALL_PX = 14, 11
 
-# Region colours on white and on black: each at least 4.5:1 against its ground.
-COLOURS = (
-    ("#1f6fd6", "#63a8ff"),
-    ("#b4500b", "#ff9f56"),
-    ("#177a4b", "#4cc38a"),
-    ("#7d3fc4", "#bd93ff"),
-    ("#bd2464", "#ff80ad"),
-    ("#6f6000", "#d8c650"),
-)
+# Light and dark, the same as in the charts of a page.
+COLOURS = tuple((colour, DARK[colour]) for colour in REGIONS)
 _LIGHT = {
     "ground": "#ffffff", "card": "#f5f7fa", "edge": "#c9d1dc", "ink": "#18212d",
     "soft": "#566376", "line": "#b4bdc9", "check": "#bcc5d0",

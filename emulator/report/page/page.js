@@ -88,6 +88,13 @@
     await pause(); // the page stays quick while it is drawn
   }
   root.dataset.drawn = "yes";
+  for (const button of document.querySelectorAll(".zooms button")) {
+    button.addEventListener("click", () => {
+      const range = [Number(button.dataset.from), Number(button.dataset.to)];
+      const clock = plots.find((plot) => plot.dataset.clock !== undefined);
+      Plotly.relayout(clock, { "xaxis.range": range });
+    });
+  }
   let width = innerWidth;
   const again = () => plots.forEach((plot) => draw(plot, look()));
   dark.addEventListener("change", again);

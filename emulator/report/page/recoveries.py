@@ -158,7 +158,7 @@ def _bounds(rows: Sequence[Row]) -> Trace:
         "y": [_y(rows, index) + 0.4 for index, _ in known],
         "marker": {
             "symbol": "line-ns",
-            "size": 26,
+            "size": 22,
             "color": BOUND,
             "line": {"width": 2.5, "color": BOUND},
         },

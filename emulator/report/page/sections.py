@@ -59,6 +59,7 @@ def timeline(sheet: Sheet) -> Html:
         )
         hint = "Drag over a time to zoom, double-click for the whole run; hover for the details."
         parts.append(el("p", hint, class_="lead small needs-charts screen"))
+        parts.append(_zooms(scene))
         parts.append(_timeline_legend(sheet, scene))
         for city in dict.fromkeys(client.city for client in marks.shown):
             parts.append(el("h3", city))
@@ -75,6 +76,27 @@ def timeline(sheet: Sheet) -> Html:
     ]
     parts.append(el("ol", *listed_, class_="moments"))
     return el("section", *parts, id="timeline")
+
+
+def _zooms(scene: Scene) -> Html | None:
+    """A button a fault that is small in the picture, and one for the way back."""
+    short = [
+        span
+        for lane in scene.faults
+        for span in lane.spans
+        if span.end_s - span.start_s < scene.end_s / 4
+    ]
+    if not short:
+        return None
+    buttons = [
+        el("button", "whole run", type="button", data_from="0", data_to=f"{scene.end_s:.2f}")
+    ]
+    for span in short:
+        length = span.end_s - span.start_s
+        start, end = max(0.0, span.start_s - 0.3 * length), span.end_s + 0.7 * length
+        zoom = {"data_from": f"{start:.2f}", "data_to": f"{min(end, scene.end_s):.2f}"}
+        buttons.append(el("button", f"{span.words} at {span.start_s:.0f} s", type="button", **zoom))
+    return el("div", *buttons, class_="zooms needs-charts screen")
 
 
 def _timeline_legend(sheet: Sheet, scene: Scene) -> Html:

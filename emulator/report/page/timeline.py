@@ -258,7 +258,7 @@ def own_moments(scene: Scene, city: str) -> list[tuple[int, Moment]]:
 def _range(numbers: Sequence[int]) -> str:
     if len(numbers) == 1:
         return str(numbers[0])
-    joined = "-" if numbers[-1] - numbers[0] == len(numbers) - 1 else ", "
+    joined = "-" if numbers[-1] - numbers[0] == len(numbers) - 1 else ".."
     return f"{numbers[0]}{joined}{numbers[-1]}"
 
 
