@@ -88,14 +88,21 @@ def repeated_exit_code(repeated: Repeated) -> Exit:
 
 
 def _distributions(results: Sequence[RunResult]) -> tuple[Distribution, ...]:
-    rows: defaultdict[tuple[str, Client], list[Row]] = defaultdict(list)
+    rows: defaultdict[tuple[str, Client], list[_Seen]] = defaultdict(list)
     for result in results:
         for name, row in _named_rows(result.measured):
-            clear = not result.measured.inconclusive
-            rows[name, row.client] += [row] if clear else []
+            rows[name, row.client].append(_Seen(row, is_clear=not result.measured.inconclusive))
     return tuple(
         _distribution(fault, client, found, results) for (fault, client), found in rows.items()
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one run says of a fault and a client, and whether it may be claimed."""
+
+    row: Row
+    is_clear: bool
 
 
 def _named_rows(measured: Measurements) -> list[tuple[str, Row]]:
@@ -111,12 +118,13 @@ def _named_rows(measured: Measurements) -> list[tuple[str, Row]]:
 
 
 def _distribution(
-    fault: str, client: Client, rows: Sequence[Row], results: Sequence[RunResult]
+    fault: str, client: Client, seen: Sequence[_Seen], results: Sequence[RunResult]
 ) -> Distribution:
+    rows = [one.row for one in seen if one.is_clear]
     states = Counter(row.state for row in rows)
     took = [row.recovery_s for row in rows if row.recovery_s is not None]
     never, unaffected = states["not_recovered"], states["unaffected"]
-    bounds = [row.bound_s for row in rows if row.bound_s is not None]
+    bounds = [one.row.bound_s for one in seen if one.row.bound_s is not None]
     return Distribution(
         fault=fault,
         client=client,
@@ -152,7 +160,10 @@ def _verdicts(results: Sequence[RunResult]) -> tuple[Verdict, ...]:
     for number, result in enumerate(results, 1):
         seen: Counter[str] = Counter()
         for verdict in result.verdicts:
-            told[verdict.text, seen[verdict.text]].append(_Told(number, verdict))
+            # Why a run proves nothing is said of the run, not of each of its verdicts.
+            doubted = verdict.outcome == "inconclusive" and result.measured.inconclusive
+            plain = replace(verdict, reason="") if doubted else verdict
+            told[verdict.text, seen[verdict.text]].append(_Told(number, plain))
             seen[verdict.text] += 1
     return tuple(_together(runs, len(results)) for runs in told.values())
 
@@ -201,8 +212,8 @@ def _in_every_run(told: Sequence[_Told], runs: int) -> Verdict:
             verdict, reason=f"missed in {_share_of_runs(len(failed), runs)}, most in {told_of}"
         )
     if unclear:
-        reason = f"unclear in {_share_of_runs(len(unclear), runs)}, as in {told_of}"
-        return replace(verdict, reason=reason)
+        reason = f"unclear in {_share_of_runs(len(unclear), runs)}"
+        return replace(verdict, reason=reason + (f", as in {told_of}" if because else ""))
     differs = len({one.verdict.measured for one in told}) > 1
     return replace(verdict, reason=f"the worst of {runs} runs is {told_of}" if differs else because)
 

@@ -91,11 +91,12 @@ def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
 
 
 def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
-    """Of a run from which nothing may be claimed, not even a miss is; its values are unclear."""
-    if not measured.inconclusive:
+    """Of a run from which nothing may be claimed, not even a miss is; its values are unclear. A
+    prediction is not of the run."""
+    basis = verdict.basis
+    if not measured.inconclusive or (basis and basis.objective.is_predicted):
         return verdict
     reason = "; ".join(measured.inconclusive)
-    basis = verdict.basis
     if basis:
         basis = replace(basis, values=tuple(Value(None) for _ in basis.values))
     return replace(verdict, outcome="inconclusive", reason=reason, basis=basis)

@@ -29,9 +29,8 @@ def render_repeated(repeated: Repeated, console: Console, saved: str = "") -> No
     for fault in dict.fromkeys(one.fault for one in repeated.distributions):
         _fault([d for d in repeated.distributions if d.fault == fault], repeated, console)
         console.print()
-    for reason, numbers in _doubts(repeated).items():
-        which = f"{'runs' if len(numbers) > 1 else 'run'} {listed([str(n) for n in numbers])}"
-        paragraph(console, f"inconclusive: {which}: {reason}", width, style="yellow")
+    if doubt := _doubt(repeated):
+        paragraph(console, f"inconclusive: {doubt}", width, style="yellow")
     for verdict in repeated.verdicts:
         verdict_line(verdict, console, width)
     if saved:
@@ -66,7 +65,7 @@ def _names(clients: Sequence[Client]) -> str:
 def _cells(one: Distribution, runs: int) -> list[str]:
     told = str(one.runs) if one.runs == runs else f"{one.runs} of {runs}"
     shares = (0.0, 0.5, 0.9, 1.0)
-    measured = [_seconds(one.quantile(share)) if one.runs else "unclear" for share in shares]
+    measured = [_seconds(one.quantile(share)) if one.runs else "-" for share in shares]
     foreseen = [_seconds(quantile(one.predicted, s)) if one.predicted else "-" for s in shares[1:]]
     bound = _seconds(one.bound_s) if one.bound_s is not None else "-"
     return [f"  {kind_name(one.client.kind)}", told, *measured, *foreseen, bound]
@@ -93,10 +92,16 @@ def covered_sentence(found: Sequence[Distribution]) -> str:
     )
 
 
-def _doubts(repeated: Repeated) -> dict[str, list[int]]:
-    """Why nothing may be claimed from some runs, with their numbers."""
-    found: dict[str, list[int]] = {}
-    for number, result in enumerate(repeated.results, 1):
-        for reason in result.measured.inconclusive:
-            found.setdefault(reason, []).append(number)
-    return found
+def _doubt(repeated: Repeated) -> str:
+    """From how many runs nothing may be claimed, and why not from the first of them."""
+    doubts = [
+        (number, result.measured.inconclusive)
+        for number, result in enumerate(repeated.results, 1)
+        if result.measured.inconclusive
+    ]
+    if not doubts:
+        return ""
+    number, reasons = doubts[0]
+    count = f"{len(doubts)} of {plural(len(repeated.results), 'run')}"
+    verb = "proves" if len(doubts) == 1 else "prove"
+    return f"{count} {verb} nothing; run {number}: {'; '.join(reasons)}"

@@ -23,7 +23,7 @@ from emulator.analysis.repeated import (
 from emulator.analysis.timeline import Client
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.errors import Exit
-from emulator.events import Lost
+from emulator.events import Lost, Wait
 from emulator.report.repeated import covered_sentence, render_repeated
 from emulator.report.repeated_json import repeated_json
 from emulator.scenario.objectives import parse_objective
@@ -84,6 +84,8 @@ def test_a_run_that_proves_nothing_is_in_no_figure():
     york = seen.distributions[0]
     assert york.seconds == pytest.approx((7, 8))
     assert (york.runs, york.unclear) == (2, 2)
+    doubted = together(losing_events(3)).distributions[0]
+    assert (doubted.runs, doubted.bound_s) == (0, 10.3)
 
 
 def test_faults_of_one_name_are_matched_by_their_order():
@@ -168,6 +170,24 @@ def test_unclear_runs_decide_nothing_unless_they_could():
     assert seen[1].reason == "unclear in 1 of 4 runs"
 
 
+def test_a_wait_has_to_be_met_in_every_run():
+    """The steps behind one that was not met are not taken, so nothing is said of later waits."""
+
+    def waiting(*met: bool) -> Story:
+        told = story(6)
+        for index, is_met in enumerate(met):
+            text = ("recovered", "steady")[index]
+            told.events.append(
+                Wait(t=ns(20 + index), text=text, began=ns(10), within_s=30.0, met=is_met)
+            )
+        return told
+
+    recovered, steady = together(waiting(True, True), waiting(False)).verdicts
+    assert (recovered.outcome, steady.outcome) == ("failed", "inconclusive")
+    assert recovered.reason.startswith("missed in 1 of 2 runs, most in run 2: not met")
+    assert steady.reason == "nothing is said of it in 1 of 2 runs"
+
+
 def test_a_run_without_its_fault_is_unclear():
     """It was not steady before, so nothing was injected."""
     text = "recovery_s.p100 <= 9 s"
@@ -212,7 +232,7 @@ new-york
   unaffected in every run: paris over http
   with 95 % confidence at least 47 % of kills recover within 9.00 s (the slowest of 4)
 
-inconclusive: run 5: 1 events were lost at keeper
+inconclusive: 1 of 5 runs proves nothing; run 5: 1 events were lost at keeper
 inconclusive: recovery_s.p90 <= 9 s (9.00 s): unclear in 1 of 5 runs
 runs: runs/region-loss
 """

@@ -219,6 +219,14 @@ def test_objectives_can_speak_of_the_prediction():
     assert decide(story, "predicted recovery_s <= 10 s from paris").outcome == "inconclusive"
 
 
+def test_a_prediction_does_not_depend_on_the_run():
+    """It stands where the run proves nothing."""
+    story = predicting(http=[6.0])
+    story.events.append(Lost(t=ns(2), count=1, where="keeper"))
+    assert decide(story, "predicted recovery_s <= 10 s").outcome == "passed"
+    assert decide(story, "recovery_s <= predicted.p100").outcome == "inconclusive"
+
+
 def test_before_a_fault_is_injected_every_prediction_counts():
     """The header foresees what the scenario is going to break."""
     told = predicting(http=[6.0])
