@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 SCHEMA = 1
+PROVES_NOTHING = "inconclusive: "  # how a note begins that says why nothing may be claimed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +258,7 @@ class Wire(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Event):
-    """A step of the run, for the timeline: steady, traffic, end, interrupted."""
+    """A step of the run, for the timeline: traffic, end, or why it proves nothing."""
 
     kind: ClassVar[str] = "note"
     text: str

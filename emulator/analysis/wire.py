@@ -13,7 +13,7 @@ from emulator.analysis.measurements import Agreement, CitySchedule, Spread, Wire
 from emulator.analysis.packets import Packets
 from emulator.analysis.timeline import FaultLife, History
 from emulator.clock import NS_PER_MS
-from emulator.events import Request
+from emulator.events import PROVES_NOTHING, Request
 
 LATE_NS = 2 * NS_PER_MS
 ON_TIME_SHARE = 0.99
@@ -206,7 +206,9 @@ def doubts(history: History, schedule: Sequence[CitySchedule]) -> tuple[str, ...
                 f"{city.city} started only {worst:.1%} of its requests within 2 ms of plan"
                 f" (latest {city.late_ms_max:.1f} ms); this machine is too busy"
             )
-    if _is_cut_short(history):
+    said = [note.text for note in history.notes if note.text.startswith(PROVES_NOTHING)]
+    found += [text.removeprefix(PROVES_NOTHING) for text in said]
+    if _is_cut_short(history) and not said:
         found.append(f"it was cut short {history.seconds(history.last_ns):.0f} s after its start")
     found += [f"{lost.count} events were lost at {lost.where}" for lost in history.lost]
     overload = sum(second.dropped for second in history.wire)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from emulator.analysis.recovery import measure
@@ -76,14 +75,10 @@ def run_once(
 ) -> tuple[RunResult, History]:
     """One run, measured and judged; where it was not steady before the first fault, what there is
     of it, with that reason."""
-    unsteady = ""
     try:
         history = run_scenario(scenario, lab, directory, seed, say, phase).history
-    except Inconclusive as error:
-        unsteady = str(error)
+    except Inconclusive:  # the history says why
         history = read_history(directory / "history.jsonl")
     measured = measure(history)
-    if unsteady:
-        measured = replace(measured, inconclusive=(unsteady,))
     decided = verdicts(measured, history)
     return RunResult(str(directory), history.run, measured, decided), history

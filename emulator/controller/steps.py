@@ -15,7 +15,7 @@ from emulator.controller.phase import Phase, begin_ttl, checked_region, place
 from emulator.controller.recorder import Recorder
 from emulator.controller.traffic import start_traffic
 from emulator.errors import Inconclusive
-from emulator.events import Note, Wait
+from emulator.events import PROVES_NOTHING, Note, Wait
 from emulator.scenario.model import Heal, Kill, Step, WaitUntil
 
 LOOK_S = 0.5  # at the recording, at least so often
@@ -75,10 +75,11 @@ class Play:
     def _check_steady(self) -> None:
         """The two classic mistakes of failover tests: nothing ran, or it was broken before."""
         if wrong := steady_problems(self._scene):
-            raise Inconclusive(
-                "the lab was not steady before the first fault, so nothing was injected: "
-                + _told(wrong)
-            )
+            why = "the lab was not steady before the first fault, so nothing was injected: "
+            why += _told(wrong)
+            now = self._lab.wan.now_ns()
+            self._lab.wan.mark(Note(t=now, text=PROVES_NOTHING + why).to_json())
+            raise Inconclusive(why)
 
     def _take(self, step: Step) -> bool:
         """False: a wait in vain."""
