@@ -152,6 +152,24 @@ def test_the_rest_of_the_file_names_what_is_there(
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("kill", "heal", "hint"),
+    [
+        ("kill: both", "us-east", "steps break us-east and eu-west"),
+        ("kill: us-east", "[us-east, ns1]", "steps break us-east"),
+        ("partition: ns1, from: both", "eu-west", "steps break ns1; us-east and eu-west"),
+    ],
+)
+def test_a_heal_undoes_something(kill: str, heal: str, hint: str) -> None:
+    """A fault is healed whole: a heal of a part of it would do nothing, and nobody would know."""
+    steps = f"[{{at: 1s, {kill}}}, {{at: 2s, heal: {heal}}}]"
+    (problem,) = check_targets(scenario(f"groups: {{both: tag:edge}}\nsteps: {steps}\n"), NAMES)
+    assert "heals nothing" in problem.what
+    assert problem.hint == hint
+    whole = steps.replace(f"heal: {heal}", f"heal: {kill.split()[1].strip(',')}")
+    assert check_targets(scenario(f"groups: {{both: tag:edge}}\nsteps: {whole}\n"), NAMES) == []
+
+
 def test_a_scenario_that_fits_has_no_problems() -> None:
     """Whatever it uses of the language."""
     read = scenario(

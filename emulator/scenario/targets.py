@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -83,7 +83,7 @@ def check_targets(scenario: Scenario, names: Names) -> list[Problem]:
     of the wrong kind, with the line that it stands on."""
     document = Document("")
     top = document.root(scenario.source).named()
-    check = _Check(names, scenario.groups, _broken(scenario.steps, names, scenario.groups))
+    check = _Check(names, scenario.groups, _breaks(scenario, names))
     for name, entry in top["groups"].named().items() if "groups" in top else ():
         check.group(entry, name)
     for written in written_steps(top["steps"]):
@@ -107,11 +107,14 @@ def _objectives(top: Mapping[str, Entry]) -> list[Entry]:
     return [entry for written in lists if written for entry in written.items()]
 
 
-def _broken(
-    steps: Iterable[Step], names: Names, groups: Mapping[str, tuple[str, ...]]
-) -> tuple[str, ...]:
-    words = [word for step in steps if isinstance(step, Kill) for word in step.target]
-    return tuple(dict.fromkeys(m for word in words for m in names.members(word, groups)))
+def _breaks(scenario: Scenario, names: Names) -> list[dict[str, None]]:
+    """The sites and hosts of each side of each fault, in the order in which they are named."""
+    kills = [step for step in scenario.steps if isinstance(step, Kill)]
+    sides = [side for kill in kills for side in (kill.target, kill.peers) if side]
+    return [
+        dict.fromkeys(m for word in side for m in names.members(word, scenario.groups))
+        for side in sides
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ class _Check:
 
     names: Names
     groups: Mapping[str, tuple[str, ...]]
-    broken: Collection[str]  # what the steps break
+    breaks: list[dict[str, None]]  # what each fault is on; of a partition, each side
 
     def group(self, entry: Entry, name: str) -> None:
         if name in self.names.kinds:
@@ -144,6 +147,8 @@ class _Check:
         for word in step.target:
             if self._exists(entry, word) and isinstance(step, Kill):
                 self._suits(entry, word, step)
+        if isinstance(step, Heal):
+            self._heal(entry, step)
         for word in step.peers if isinstance(step, Kill) else ():
             if self._exists(entry, word) and self._kinds(word) & {"host"}:
                 hint = "name a region, a city or a name server"
@@ -161,13 +166,22 @@ class _Check:
         if objective.region is not None:
             self._is(entry, objective.region, "region")
         target = objective.period.target
-        site = target.partition("/")[0]
-        if target in self.names.kinds and not {target, site} & set(self.broken):
-            hint = f"steps break {', '.join(self.broken)}" if self.broken else "nothing is broken"
-            entry.problem(f"no step breaks {target!r}", hint)
+        broken = {name for side in self.breaks for name in side}
+        if target in self.names.kinds and not {target, target.partition("/")[0]} & broken:
+            entry.problem(f"no step breaks {target!r}", self._broken_things())
         elif target and target not in self.names.kinds:
             what = f"no site or host of the lab is called {target!r}"
             entry.problem(what, _advice(target, self.names, {}))
+
+    def _heal(self, entry: Entry, step: Heal) -> None:
+        members = {m for word in step.target for m in self.names.members(word, self.groups)}
+        if members and members not in [side.keys() for side in self.breaks]:
+            what = f"heals nothing: no step breaks just {', '.join(step.target)}"
+            entry.problem(what, self._broken_things())
+
+    def _broken_things(self) -> str:
+        things = dict.fromkeys(" and ".join(side) for side in self.breaks)
+        return f"steps break {'; '.join(things)}" if things else "no step breaks anything"
 
     def _exists(self, entry: Entry, word: str) -> bool:
         if self.names.members(word, self.groups):
