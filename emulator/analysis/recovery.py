@@ -122,10 +122,10 @@ def _was_there(scene: _Scene) -> bool:
 def _scene(history: History, life: FaultLife, client: Client, seen: Evidence) -> _Scene:
     from_region = _majority(_last_answered(seen.requests, seen.place(life.began)))
     bound = None
-    edge = f"{from_region}/edge"  # nobody reaches a region but through it
-    target = from_region if from_region in life.sites else edge
-    if history.run and target in (*life.sites, *life.hosts):
-        for entry in history.run.bounds.get(f"{life.how} {target}", []):
+    # Of a region that is lost to everybody, and alone; its edge is its only way in and out.
+    is_alone = life.target in {(from_region,), (f"{from_region}/edge",)} and not life.peers
+    if history.run and is_alone:
+        for entry in history.run.bounds.get(life.name, []):
             if (entry["city"], entry["client"]) == (client.city, client.kind):
                 bound = float(entry["total_s"])
     return _Scene(history, life, client, seen, from_region, bound)

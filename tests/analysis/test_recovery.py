@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from emulator.analysis.measurements import Measurements, Row
 from emulator.analysis.recovery import measure, settled
 from emulator.analysis.timeline import Client
+from emulator.events import Fault
 from tests.analysis.stories import region_loss
 from tests.builders import ADDRESSES, Story, ns
 
@@ -78,6 +81,17 @@ def test_the_loss_of_a_regions_edge_has_the_regions_bound():
     story.fault(10, "us-east/edge", "crash", hosts=("us-east/edge",))
     row = only_row(story.requests(0, 10).dead(10, 18.5).requests(18.5, 40, region="eu-west"))
     assert (row.recovery_s, row.bound_s) == (pytest.approx(8.5), 9.9)
+
+
+def test_a_bound_speaks_of_one_region_lost_to_everybody():
+    """Where only some cannot reach it, nothing was predicted."""
+    story = Story().fault(10).requests(0, 10).dead(10, 18.5).requests(18.5, 40, region="eu-west")
+    assert only_row(story).bound_s == 10.3
+    bounds = [{"city": "new-york", "client": "http", "total_s": 9.9}]
+    some = Story(bounds={"partition us-east": bounds}).fault(10, how="partition")
+    some.events = [replace(e, peers=["paris"]) if isinstance(e, Fault) else e for e in some.events]
+    some.requests(0, 10).dead(10, 18.5).requests(18.5, 40, region="eu-west")
+    assert only_row(some).bound_s is None
 
 
 def test_a_cache_of_the_clients_own_does_not_hide_who_told_it():
