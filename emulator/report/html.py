@@ -16,10 +16,10 @@ from emulator.report.page.sheet import Sheet
 
 _LINKS = {
     "objectives": "Objectives",
+    "runs": "Over runs",
     "faults": "What happened",
     "timeline": "Timeline",
     "recovery": "Recovery",
-    "runs": "Over runs",
     "times": "Response times",
     "wire": "On the wire",
     "outcomes": "Requests and connections",
@@ -39,10 +39,10 @@ def render_html(
     sheet = Sheet(measured, history, repeated, directory, decided)
     body = {
         "objectives": summary.objectives(sheet),
+        "runs": overruns.runs(sheet),
         "faults": summary.faults(sheet),
         "timeline": sections.timeline(sheet),
         "recovery": sections.recovery(sheet),
-        "runs": overruns.runs(sheet),
         "times": network.response_times(sheet),
         "wire": network.wire(sheet),
         "outcomes": sections.outcomes(sheet),

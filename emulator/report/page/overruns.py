@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emulator.analysis.repeated import Distribution
+from emulator.analysis.figures import show_figure
+from emulator.analysis.repeated import Distribution, Repeated, RunResult
+from emulator.analysis.verdict import exit_code
 from emulator.analysis.words import kind_name, plural
-from emulator.report.page.markup import Child, Html, el, join, table
+from emulator.errors import Exit
+from emulator.report.page.markup import Child, Html, el, table
 from emulator.report.page.palette import (
     KINDS,
     MUTED,
@@ -15,6 +18,7 @@ from emulator.report.page.recoveries import (
     distribution_figure,
 )
 from emulator.report.page.sheet import Key, Sheet, legend
+from emulator.report.repeated import covered_sentence
 
 
 def runs(sheet: Sheet) -> Html | None:
@@ -43,19 +47,18 @@ def runs(sheet: Sheet) -> Html | None:
             parts.append(
                 sheet.chart(distribution_figure(group), label=f"recovery of {city} over runs")
             )
-        parts.append(_distribution_table(sheet, group))
+        parts.append(_distribution_table(group))
+        parts.append(el("p", _upper(f"{covered_sentence(group)}.")))
+    parts.append(_each_run(repeated))
     return el("section", *parts, id="runs")
 
 
-def _distribution_table(sheet: Sheet, group: Sequence[Distribution]) -> Html:
-    bounds = {
-        (f"{f.life.name}", r.client): r.bound_s for f in sheet.measured.faults for r in f.rows
-    }
+def _distribution_table(group: Sequence[Distribution]) -> Html:
     rows = [
         (
             kind_name(one.client.kind),
             *(_share(one, share) for share in (0.0, 0.5, 0.9, 1.0)),
-            _seconds(bounds.get((one.fault, one.client))),
+            _seconds(one.bound_s),
             _seconds(one.predicted[-1] if one.predicted else None),
             str(one.runs),
             _apart(one),
@@ -63,15 +66,11 @@ def _distribution_table(sheet: Sheet, group: Sequence[Distribution]) -> Html:
         for one in group
     ]
     headings = ("", "min", "median", "p90", "max", "bound", "predicted max", "runs", "of them")
-    told = [el("p", _confidence(one), class_="small") for one in group if one.runs]
-    return join([table(headings, rows, "lrrrrrrrl"), *told])
+    return table(headings, rows, "lrrrrrrrl")
 
 
 def _share(one: Distribution, share: float) -> str:
-    if not one.runs:
-        return "-"
-    value = one.quantile(share)
-    return "never" if value == float("inf") else f"{value:.2f} s"
+    return show_figure("recovery_s", one.quantile(share)) if one.runs else "-"
 
 
 def _seconds(value: float | None) -> str:
@@ -85,11 +84,33 @@ def _apart(one: Distribution) -> str:
     return ", ".join(f"{count} {words}" for count, words in told if count) or "-"
 
 
-def _confidence(one: Distribution) -> str:
-    name = kind_name(one.client.kind)
-    if one.never:
-        return f"{name}: {one.never} of {plural(one.runs, 'run')} never recovered."
-    return (
-        f"{name}: with 95 % confidence, at least {one.covered():.0%} of all such faults recover"
-        f" within {one.seconds[-1]:.2f} s, the slowest of {plural(one.runs, 'run')}."
-    )
+def _each_run(repeated: Repeated) -> Html:
+    """Every run with its phase, for those who look for the one that stands out."""
+    rows = [
+        (str(number), _slowest(one), _phase(one), _verdict(one), el("code", one.directory))
+        for number, one in enumerate(repeated.results, 1)
+    ]
+    headings = ("run", "slowest recovery", "phase of the first fault", "verdict", "history")
+    return el("details", el("summary", "every run"), table(headings, rows, "rrlll"))
+
+
+def _slowest(one: RunResult) -> str:
+    rows = one.measured.rows()
+    if any(row.state == "not_recovered" for row in rows):
+        return "never"
+    took = [row.recovery_s for row in rows if row.recovery_s is not None]
+    return f"{max(took):.2f} s" if took else "-"
+
+
+def _phase(one: RunResult) -> str:
+    phase = one.run.phase if one.run else {}
+    return ", ".join(f"{name} {seconds:.2f} s" for name, seconds in phase.items()) or "-"
+
+
+def _verdict(one: RunResult) -> str:
+    code = exit_code(one.measured, one.verdicts)
+    return {Exit.MISSED: "missed", Exit.INCONCLUSIVE: "inconclusive"}.get(code, "passed")
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

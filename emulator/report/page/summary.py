@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from emulator.analysis.explain import explain
 from emulator.analysis.figures import show_figure
 from emulator.analysis.headline import headline_of
-from emulator.analysis.measurements import FaultMeasured
-from emulator.analysis.verdict import Outcome, Verdict
+from emulator.analysis.measurements import FaultMeasured, Row
+from emulator.analysis.repeated import Repeated, repeated_exit_code
+from emulator.analysis.verdict import Outcome, Verdict, exit_code
 from emulator.analysis.words import client_name, plural
-from emulator.report.page.markup import Html, el, join, table
+from emulator.errors import Exit
+from emulator.report.page.markup import Child, Html, el, join, table
 from emulator.report.page.recoveries import affected_of
 from emulator.report.page.sheet import Sheet
 
@@ -31,12 +33,11 @@ _SIGNS = {
 
 def outcome_of(sheet: Sheet) -> str:
     """passed, failed, inconclusive; measured: nothing was asked of the run."""
-    outcomes = {verdict.outcome for verdict in sheet.verdicts}
-    if "failed" in outcomes:
-        return "failed"
-    if "inconclusive" in outcomes or (sheet.measured.inconclusive and not sheet.repeated):
-        return "inconclusive"
-    return "passed" if outcomes else "measured"
+    repeated = sheet.repeated
+    code = repeated_exit_code(repeated) if repeated else exit_code(sheet.measured, sheet.verdicts)
+    if code is Exit.PASSED:
+        return "passed" if sheet.verdicts else "measured"
+    return "failed" if code is Exit.MISSED else "inconclusive"
 
 
 def banner(sheet: Sheet) -> Html:
@@ -47,7 +48,8 @@ def banner(sheet: Sheet) -> Html:
         ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
         f'<circle cx="19" cy="19" r="16.5"/>{_SIGNS[outcome]}</svg>'
     )
-    reasons = sheet.measured.inconclusive if outcome == "inconclusive" else ()
+    alone = () if sheet.repeated else sheet.measured.inconclusive
+    reasons = alone if outcome == "inconclusive" else ()
     said = [el("p", _sentence(sheet, outcome)), _list(reasons)]
     words = el("div", el("strong", _WORDS[outcome]), *said)
     return el("div", Html(sign), words, class_=f"banner {outcome}")
@@ -68,7 +70,7 @@ def _sentence(sheet: Sheet, outcome: str) -> str:
         return f"{_upper(held)}{over}."
     if outcome == "measured":
         return "No objective was set for this run; below is what was measured."
-    if sheet.measured.inconclusive:
+    if sheet.measured.inconclusive and not sheet.repeated:
         return "This run proves nothing, neither good nor bad:"
     unclear = plural(counts["inconclusive"], "objective")
     return f"{unclear} of {total} could not be decided{over}."
@@ -76,6 +78,8 @@ def _sentence(sheet: Sheet, outcome: str) -> str:
 
 def tiles(sheet: Sheet) -> Html:
     """The four figures that everybody asks for first."""
+    if sheet.repeated and sheet.repeated.results:
+        return _tiles_of_runs(sheet.repeated)
     measured = sheet.measured
     rows = [row for row in measured.rows() if row.state != "unaffected"]
     ok = sum(pair[0] for pair in measured.availability.values())
@@ -99,10 +103,33 @@ def tiles(sheet: Sheet) -> Html:
     )
 
 
+def _tiles_of_runs(repeated: Repeated) -> Html:
+    every = [result.measured for result in repeated.results]
+    unclear = sum(bool(measured.inconclusive) for measured in every)
+    clear = [measured for measured in every if not measured.inconclusive] or every
+    lost = sorted(sum(row.requests_lost for row in measured.rows()) for measured in clear)
+    resets = max((sum(row.reset for row in measured.rows()) for measured in clear), default=0)
+    spread = f"{lost[0]:,} to {lost[-1]:,}" if lost and lost[0] != lost[-1] else f"{lost[0]:,}"
+    note = f"{unclear} of them inconclusive" if unclear else "none inconclusive"
+    slowest, of_whom = _slowest_of([row for measured in clear for row in measured.rows()])
+    return el(
+        "dl",
+        _tile("Runs", str(len(every)), note),
+        _tile("Slowest recovery", slowest, of_whom),
+        _tile("Requests lost in a run", spread, "over all cities"),
+        _tile("Connections reset", f"{resets:,}", "the most in a run"),
+        class_="tiles",
+    )
+
+
 def _slowest(sheet: Sheet) -> tuple[str, str]:
     rows = sheet.measured.rows()
     if not rows:
         return "-", "no fault was injected" if not sheet.measured.faults else "no client was there"
+    return _slowest_of(rows)
+
+
+def _slowest_of(rows: Sequence[Row]) -> tuple[str, str]:
     if gone := [row for row in rows if row.state == "not_recovered"]:
         return "never", client_name(gone[0].client)
     timed = [(row.recovery_s, row) for row in rows if row.recovery_s is not None]
@@ -124,7 +151,7 @@ def objectives(sheet: Sheet) -> Html | None:
     """Every objective with its verdict, what was measured, and why."""
     if not sheet.verdicts:
         return None
-    said = sheet.measured.inconclusive
+    said = sheet.measured.inconclusive and not sheet.repeated
     rows = [
         (
             pill(verdict.outcome),
@@ -166,7 +193,15 @@ def faults(sheet: Sheet) -> Html:
     ]
     if not cards:
         cards = [el("p", "No fault took effect in this run.", class_="quiet")]
+    if sheet.repeated:
+        cards.insert(0, el("p", *_one_of_many(sheet), class_="lead"))
     return el("section", el("h2", "What happened"), *cards, id="faults")
+
+
+def _one_of_many(sheet: Sheet) -> tuple[Child, ...]:
+    count = len(sheet.repeated.results) if sheet.repeated else 1
+    lies = el("code", sheet.directory) if sheet.directory else None
+    return f"From here on, one of the {count} runs in detail", ": " if lies else ".", lies
 
 
 def _fault(sheet: Sheet, fault: FaultMeasured, why: str) -> Html:
