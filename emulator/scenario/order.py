@@ -82,14 +82,23 @@ def _is_later(step: Step, at_s: float) -> bool:
     return not step.is_after and step.at_s > at_s
 
 
-def last_moments_s(steps: Iterable[Step]) -> tuple[float, float]:
-    """When the last step is over, and when the last fault has healed by itself (0: none does), if
-    every wait lasts as long as it may."""
-    at_s = healed_s = 0.0
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """When the last of each is, in seconds, if every wait lasts as long as it may."""
+
+    step_s: float = 0.0  # it is over
+    fault_s: float = 0.0  # it is injected
+    healed_s: float = 0.0  # a fault heals by itself; 0: none does
+
+
+def latest(steps: Iterable[Step]) -> Latest:
+    """The end of the steps, as far as it is known beforehand."""
+    at_s = fault_s = healed_s = 0.0
     for step in steps:
         at_s = at_s + step.at_s if step.is_after else max(at_s, step.at_s)
         if isinstance(step, WaitUntil):
             at_s += step.within_s
-        if isinstance(step, Kill) and step.for_s is not None:
-            healed_s = max(healed_s, at_s + step.for_s)
-    return at_s, healed_s
+        if isinstance(step, Kill):
+            fault_s = at_s
+            healed_s = healed_s if step.for_s is None else max(healed_s, at_s + step.for_s)
+    return Latest(at_s, fault_s, healed_s)

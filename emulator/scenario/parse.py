@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from emulator.scalars import duration, is_label, label, whole
-from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState, Step
+from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState
 from emulator.scenario.objectives import FAULT_FIGURES, parse_objective
-from emulator.scenario.order import last_moments_s
+from emulator.scenario.order import Latest, latest
 from emulator.scenario.steps import read_steps, read_targets
 from emulator.scenario.times import Moment, read_instant
 from emulator.scenario.traffic import default_traffic, read_traffic
@@ -48,8 +48,9 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
     steady_state = top.get("steady_state")
     written = top.required("steps", "steps: [{at: 10s, kill: us-east}]")
     steps = read_steps(written) if written else ()
-    end = _read_end(top.required("end", "end: 60s"), steps)
-    return Scenario(
+    last = latest(steps)
+    end = _read_end(top.required("end", "end: 60s"), last)
+    scenario = Scenario(
         name=name.value(label, "") if name else "",
         topology_file=topology.value(lambda path: str(folder / path), "") if topology else "",
         traffic=read_traffic(traffic) if traffic else default_traffic(),
@@ -64,19 +65,36 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
         seed=top.value("seed", whole(0, 2**32 - 1), None),
         source=text,
     )
+    _check_long_enough(top.get("expect"), scenario, last)
+    return scenario
 
 
-def _read_end(entry: Entry | None, steps: tuple[Step, ...]) -> Moment:
+def _read_end(entry: Entry | None, last: Latest) -> Moment:
     end = entry.value(read_instant, Moment(0.0)) if entry else Moment(0.0)
-    taken_s, healed_s = last_moments_s(steps)
-    ends_s = taken_s + end.at_s if end.is_after else end.at_s
-    if entry and not end.is_after and 0 < ends_s <= taken_s:
-        what = f"the run ends before its last step is over ({taken_s:g} s at the latest)"
+    ends_s = _ends_s(end, last)
+    if entry and not end.is_after and 0 < ends_s <= last.step_s:
+        what = f"the run ends before its last step is over ({last.step_s:g} s at the latest)"
         entry.problem(what, "make it end later, or write a time like +10s")
-    elif entry and 0 < ends_s <= healed_s:
-        what = f"the run ends at {ends_s:g} s, before its last fault is healed ({healed_s:g} s)"
-        entry.problem(what, "make it end later")
+    elif entry and 0 < ends_s <= last.healed_s:
+        healed = f"before its last fault is healed ({last.healed_s:g} s)"
+        entry.problem(f"the run ends at {ends_s:g} s, {healed}", "make it end later")
     return end
+
+
+def _ends_s(end: Moment, last: Latest) -> float:
+    return last.step_s + end.at_s if end.is_after else end.at_s
+
+
+def _check_long_enough(entry: Entry | None, scenario: Scenario, last: Latest) -> None:
+    """A promise about the time after the last fault needs that time."""
+    expect, end = scenario.expect, Moment(scenario.end_s, scenario.end_is_after)
+    if entry is None or expect is None or not last.fault_s:
+        return
+    has_s, over_s = _ends_s(end, last) - last.fault_s, scenario.steady_state.over_s
+    if 0 < has_s < expect.within_s + over_s:
+        what = f"the run ends {has_s:g} s after its last fault, too soon to tell"
+        needs = f"{expect.within_s:g} s and the {over_s:g} s of the steady state"
+        entry.problem(what, f"make it end later: it takes {needs}")
 
 
 def _read_objectives(entry: Entry, convert: Callable[[str], Objective]) -> tuple[Objective, ...]:
