@@ -8,7 +8,7 @@ import pytest
 
 from emulator.analysis.measurements import Measurements, Row
 from emulator.analysis.recovery import measure, settled
-from emulator.analysis.timeline import Client
+from emulator.analysis.timeline import Client, History
 from emulator.events import Fault
 from tests.analysis.stories import region_loss
 from tests.builders import ADDRESSES, Story, ns
@@ -371,6 +371,48 @@ def test_settled_gives_up_after_twice_the_bound():
     assert not settled(history, "f1", ns(38))
     assert settled(history, "f1", ns(39))
     assert settled(history, "another", ns(10))
+
+
+def hurried(story: Story, every: int = 40) -> tuple[Measurements, Measurements]:
+    """A story measured again and again while it is told, and at once."""
+    history = History()
+    for index, event in enumerate(story.ordered()):
+        history.feed(event)
+        if index % every == 0:
+            measure(history)
+            settled(history, "f1", history.last_ns)
+    return measure(history), measure(story.history())
+
+
+def test_a_history_that_grows_is_measured_as_if_it_were_whole():
+    """What was followed before goes on from there: a heal, a relapse, a second fault come later."""
+    story = moved().fault(45, "eu-west", name="f2").dead(40, 41)
+    story.requests(41, 45, region="eu-west").dead(45, 50, region="eu-west")
+    story.requests(50, 70, region="ap-south")
+    for kind in ("keepalive", "udp"):
+        story.requests(0, 10, kind=kind).dead(10, 19, kind=kind, detail="response")
+        story.requests(19, 70, kind=kind, region="eu-west")
+    growing, whole = hurried(story)
+    assert growing == whole
+
+
+def test_a_request_told_of_after_it_was_given_up_counts_after_all():
+    """A minute in flight: missing while it lasted, and then a failure like any other."""
+    story = Story().fault(10).requests(0, 10).requests(10, 10.05, outcome="timeout", takes=60.0)
+    growing, whole = hurried(story.requests(10.05, 90))
+    assert growing == whole
+    assert (only_row(story).unknown, only_row(story).requests_lost) == (0, 1)
+
+
+def test_a_request_that_starts_late_is_counted_where_it_started():
+    """Another that was planned later had started before, and had been followed already."""
+    story = Story().fault(10).requests(0, 10)
+    for second in range(10, 30):
+        story.requests(second, second + 0.05, late=0.12, takes=0.3)
+        story.requests(second + 0.05, second + 0.1, outcome="error", detail="503", takes=0.001)
+        story.requests(second + 0.1, second + 1)
+    growing, whole = hurried(story, every=1)
+    assert growing == whole
 
 
 def test_a_resolver_that_was_told_another_region_before_has_no_cache_part():

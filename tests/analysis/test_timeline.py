@@ -6,7 +6,13 @@ import pytest
 
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import History, read_history
+from emulator.events import Packet, encode
 from tests.builders import Story, ns
+
+
+def compact(story: Story) -> str:
+    """The story as a recorder writes it."""
+    return "".join(encode(event.to_json()).decode() for event in story.ordered())
 
 
 def test_a_file_gives_the_same_measurements_as_the_events(tmp_path):
@@ -34,6 +40,52 @@ def test_a_line_torn_in_the_middle_is_an_error(tmp_path):
     path.write_text('{"kind":"note","t":1\n{"kind":"note","t":2,"text":"end"}\n')
     with pytest.raises(ValueError, match=r"history\.jsonl:1: not an event"):
         read_history(path)
+
+
+def test_a_line_torn_among_requests_is_named(tmp_path):
+    """Though many lines are read at once, the error tells which."""
+    path = tmp_path / "history.jsonl"
+    whole = compact(Story().requests(0, 5)).splitlines()
+    path.write_text("\n".join([*whole[:70], whole[70][:90], *whole[71:]]))
+    with pytest.raises(ValueError, match=r"history\.jsonl:71: not an event"):
+        read_history(path)
+
+
+def test_a_field_of_the_wrong_type_is_an_error(tmp_path):
+    """An instant that is a text is none."""
+    path = tmp_path / "history.jsonl"
+    path.write_text('{"kind":"note","t":"noon","text":"end"}\n{"kind":"note","t":2,"text":"end"}\n')
+    with pytest.raises(ValueError, match=r"history\.jsonl:1: not an event: .*`int`"):
+        read_history(path)
+
+
+def test_how_a_writer_spaces_its_lines_changes_nothing(tmp_path):
+    """Compact lines are read many at a time, others one by one."""
+    story = Story().fault(10).requests(0, 10).dead(10, 18).requests(18, 25).handshakes()
+    spaced, packed = tmp_path / "spaced.jsonl", tmp_path / "packed.jsonl"
+    spaced.write_text(story.lines())
+    packed.write_text(compact(story))
+    one, other = read_history(spaced), read_history(packed)
+    assert one.requests == other.requests
+    assert list(one.packets) == list(other.packets)
+    assert measure(one) == measure(other)
+    assert (one.first_ns, one.last_ns) == (other.first_ns, other.last_ns)
+
+
+def test_packets_are_given_as_they_came_without_first_data():
+    """Kept in columns, made anew when asked for; nothing is measured by first data."""
+    here, there = "10.1.0.2:7", "198.18.2.1:80"
+    told = [
+        Packet(t=5, what="syn", source="paris", target="eu-west", src=here, dst=there),
+        Packet(t=9, what="data", source="paris", target="eu-west", src=here, dst=there),
+        Packet(t=7, what="rst", source="eu-west", target="paris", src=there, dst=here, out=8),
+    ]
+    history = History()
+    for packet in told:
+        history.feed(packet)
+    assert list(history.packets) == [told[0], told[2]]
+    assert history.packets.of("rst", "fin") == [told[2]]
+    assert len(history.packets) == 2
 
 
 def test_unknown_kinds_and_fields_are_skipped():

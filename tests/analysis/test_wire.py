@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from emulator.analysis.recovery import measure
@@ -45,6 +47,35 @@ def test_a_port_used_again_is_another_connection():
     """The SYN of a minute before is not taken for it."""
     story = Story().requests(0, 0.05, port=7).handshakes().requests(60, 60.05, port=7)
     assert agreement(story.history()).unmatched_client == 1
+
+
+def test_one_flow_used_by_everybody_is_matched_as_fast():
+    """10,000 handshakes of one port: each finds its own packets, in 0.1 s of a core where looking
+    at every pair would take 10 s."""
+    story = Story().requests(0, 100, rate=100, port=7).handshakes()
+    history, began = story.history(), time.process_time()
+    found = agreement(history)
+    assert time.process_time() - began < 1.0
+    assert (found.syn.count, found.synack.count, found.unmatched_client) == (10_000, 10_000, 0)
+    assert found.syn.max_ms == pytest.approx(0.1)
+
+
+def test_overlapping_faults_each_have_their_packets():
+    """What lies in both episodes counts for both."""
+    story = Story().fault(10, healed=20).fault(15, "eu-west", healed=30, name="f2").requests(0, 40)
+    for second in (9, 12, 17, 25, 31):
+        story.packet(second, "rst", "us-east", "new-york")
+    first, other = measure(story.history()).faults
+    assert (first.wire.resets, other.wire.resets) == ({"us-east": 2}, {"us-east": 2})
+    assert (first.wire.target_resets, other.wire.target_resets) == (2, 0)
+
+
+def test_overlapping_faults_count_a_late_request_once():
+    """The share on time while something was broken is one of all that was sent then."""
+    story = Story().fault(10, healed=20).fault(15, "eu-west", healed=30, name="f2")
+    story.requests(0, 15, rate=10).requests(15, 20, rate=10, late=0.01).requests(20, 40, rate=10)
+    (city,) = schedule_quality(story.history())
+    assert city.on_time_in_fault == pytest.approx(0.75)
 
 
 def test_a_kept_schedule_raises_no_doubt():
