@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from emulator.errors import Exit, NetemuError, UsageError
+from emulator.errors import Exit, Inconclusive, NetemuError, UsageError
 
 if TYPE_CHECKING:
     from emulator.harness import Labs, LabUnderTest
@@ -209,7 +209,8 @@ def pytest_runtest_makereport(
     if report.failed and _LOANS in item.stash:
         item.stash[_FAILED] = True
         for lab in item.stash[_LOANS]:
-            report.sections.append((f"netemu lab {lab.name}", _told(lab)))
+            if told := _told(lab):
+                report.sections.append((f"netemu lab {lab.name}", told))
             if item.config.getoption("--netemu-keep") and call.when != "teardown":
                 report.sections.append((f"{_KEPT}: {lab.name}", _how_to_look_at(lab.name)))
     return report
@@ -251,11 +252,12 @@ def _frames_outside(trace: TracebackType | None) -> list[TracebackType]:
 
 
 def _told(lab: LabUnderTest) -> str:
+    """The reports of all that was recorded."""
     try:
         told = [result.report() for result in lab.all_results()]
     except Exception as error:  # noqa: BLE001 - no mistake of a report may hide the test's failure
         return f"the report could not be made: {error!r}"
-    return "\n".join(told) or "nothing was recorded"
+    return "\n".join(told)
 
 
 def _how_to_look_at(name: str) -> str:

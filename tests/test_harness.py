@@ -14,8 +14,10 @@ from emulator.analysis.timeline import read_history
 from emulator.errors import FileProblems, Inconclusive, UsageError
 from emulator.events import Lost
 from emulator.harness import LabUnderTest, Missed
+from emulator.harness.labs import find_topology
 from emulator.scenario.model import Condition, Heal, Kill, WaitUntil
 from emulator.scenario.parse import load_scenario
+from emulator.scenario.targets import Names
 from tests.controller.world import World
 
 
@@ -242,6 +244,15 @@ def test_healing_names_targets_or_everything(lab, world):
         lab.heal("us-eats")
 
 
+def test_a_tag_is_every_site_that_has_it(lab, world):
+    """As targets and as cities, as in a scenario."""
+    lab._names = Names(lab._names.kinds, {"edge": ("ns1", "ns2"), "europe": ("paris",)})
+    with lab.traffic(sites="tag:europe"):
+        lab.kill("tag:edge", how="crash")
+    assert [fault.target for fault in lab.lab.wan.journal()] == [("ns1", "ns2")]
+    assert lab.recording.script.traffic.of("new-york") == {}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -322,3 +333,18 @@ def test_a_scenario_runs_on_a_lab(lab, tmp_path):
     file.write_text(text.replace("heal: us-east", "heal: us-wast"))
     with pytest.raises(FileProblems, match="us-wast"):
         lab.run(file)
+
+
+def test_a_topology_is_looked_for_where_the_test_is_first(tmp_path, monkeypatch):
+    """Then in the working directory, then among the shipped ones."""
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    beside.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert find_topology("minimal.yaml", [beside]).parent.name == "topologies"
+    (here / "minimal.yaml").touch()
+    assert find_topology("minimal.yaml", [beside]) == here / "minimal.yaml"
+    (beside / "minimal.yaml").touch()
+    assert find_topology("minimal.yaml", [beside]) == beside / "minimal.yaml"
+    with pytest.raises(UsageError, match=r"no topology 'nosuch.yaml' in .*beside, .*here, "):
+        find_topology("nosuch.yaml", [beside])

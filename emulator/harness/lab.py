@@ -99,7 +99,7 @@ class LabUnderTest:
         if broken := [" ".join(fault.target) for fault in self.lab.wan.journal()]:
             raise UsageError(f"{', '.join(broken)} is broken already; a recording begins with a"
                              " whole lab: lab.heal()")  # fmt: skip
-        cities = cities_of(self.lab.plan, sites)
+        cities = cities_of(self.lab.plan, self._members(sites))
         script = Script(
             self.title, random_seed(), traffic_of(rate, cities, over, connections, cache)
         )

@@ -72,9 +72,8 @@ def _cache_s(cache: Quantity | None) -> float:
     return seconds(cache, f"cache (a time, or one of {', '.join(CACHES)})")
 
 
-def cities_of(plan: Plan, sites: Words) -> tuple[str, ...]:
-    """The cities that `sites` names; () for all of them."""
-    names = words_of(sites)
+def cities_of(plan: Plan, names: tuple[str, ...]) -> tuple[str, ...]:
+    """The cities of these names; () for all of them."""
     if names in {(), ("all",)}:
         return ()
     known = [city.name for city in plan.topology.cities]
