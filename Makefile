@@ -2,10 +2,10 @@
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench clean
+.PHONY: help setup demo test check scenarios bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Python environment, Docker engine, node image; says what it does, does nothing twice
 	@compose/setup.sh
@@ -23,6 +23,9 @@ check: ## style, types and the direction of imports; needs no Docker
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+scenarios: setup ## every scenario of the library, with its verdict: about a quarter of an hour
+	$(BIN)/netemu run topologies/scenarios/*.yaml --junit scenarios.xml
 
 bench: setup ## the bounds that netemu promises, measured on this machine
 	$(BIN)/python -m benchmarks

@@ -35,12 +35,15 @@ def test_every_netemu_command_that_is_named_exists():
     assert {name for name in cli.commands if f"`{name}" not in changelog} <= {"up"}
 
 
-def test_the_topology_that_is_shown_is_a_topology(tmp_path, monkeypatch, capsys):
-    """Copied from the page it can be planned, and it is what is shipped."""
-    (text,) = blocks("yaml")
-    (tmp_path / "shown.yaml").write_text(text)
-    said = caller(monkeypatch, capsys)("plan", tmp_path / "shown.yaml")
+def test_the_files_that_are_shown_are_good_files(tmp_path, monkeypatch, capsys):
+    """Copied from the page the topology can be planned, and the scenario fits it."""
+    topology, scenario = blocks("yaml")
+    (tmp_path / "two-region.yaml").write_text(topology)
+    (tmp_path / "shown.yaml").write_text(scenario)
+    netemu = caller(monkeypatch, capsys)
+    said = netemu("plan", tmp_path / "two-region.yaml")
     assert (said.code, "two-region" in said.out) == (Exit.PASSED, True)
+    assert netemu("validate", tmp_path / "shown.yaml").code == Exit.PASSED
 
 
 def test_every_fault_has_its_row():

@@ -47,13 +47,8 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
         for _, name, *words in (c for c in commands() if c[0] == "netemu"):
             given = [*NAMED_BY[name], lab_name, *words] if name in NAMED_BY else words
             if name == "run":
-                given = [
-                    str(scenario),
-                    "--json",
-                    str(tmp_path / words[-1]),
-                    "--directory",
-                    str(tmp_path),
-                ]
+                outputs = [w if w.startswith("-") else str(tmp_path / w) for w in words[1:]]
+                given = [str(scenario), *outputs, "--directory", str(tmp_path)]
             elif name == "report":
                 given = re.findall(r"history: (\S+)", said["run"].out)
             said[name] = netemu(name, *given)
@@ -64,5 +59,7 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
     assert '"region": "eu-west"' in said["exec"].out
     assert "13 containers removed" in said["down"].out
     assert (tmp_path / "report.json").read_text().startswith("{")
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert "<testsuite " in (tmp_path / "report.xml").read_text()
     body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
     assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
