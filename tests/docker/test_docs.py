@@ -34,7 +34,7 @@ def test_the_page_can_be_followed_word_for_word(tmp_path: Path, image: str):
         else:
             follow(step, work, environment)
     assert "<testsuites" in (work / "report.xml").read_text()
-    assert (work / "report.html").read_text().startswith("<!doctype html>")
+    assert (work / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert (work / "shop.svg").read_text().startswith("<svg")
 
 

@@ -59,7 +59,7 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
     assert '"region": "eu-west"' in said["exec"].out
     assert "13 containers removed" in said["down"].out
     assert (tmp_path / "report.json").read_text().startswith("{")
-    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert "<testsuite " in (tmp_path / "report.xml").read_text()
     body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
     assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
