@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Sequence
+from functools import cache
 from importlib.resources import files
 
 from plotly.offline import get_plotlyjs
@@ -32,11 +33,12 @@ def program(figures: Sequence[Figure]) -> Html:
         return Html("")
     told = {"figures": figures, "dark": DARK}
     data = json.dumps(told, separators=(",", ":"), allow_nan=False)
-    return Html(
-        packed("told", data)
-        + packed("plotly", get_plotlyjs())
-        + el("script", Html(_shipped("page.js")))
-    )
+    return Html(packed("told", data) + _library() + el("script", Html(_shipped("page.js"))))
+
+
+@cache
+def _library() -> Html:
+    return packed("plotly", get_plotlyjs())
 
 
 def _shipped(name: str) -> str:

@@ -133,7 +133,7 @@ def _marks(scene: Scene, look: Look, group: Sequence[tuple[Request, int]]) -> Tr
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": look.words,
+        "name": plain(look.words),
         "x": [round((r.t - origin) / NS_PER_S, 3) for r, _ in group],
         "y": [round(row + _spread(r, scene.height(took_s(r))), 3) for r, row in group],
         "customdata": [_details(r) for r, _ in group],
@@ -164,10 +164,10 @@ def _details(request: Request) -> list[str]:
     detail = f": {request.detail}" if request.detail else ""
     closed = f" ({request.closed_by})" if request.closed_by else ""
     server = request.server or request.region
-    where = f"<br>answered by {server}" if server else f"<br>asked {request.address or 'nobody'}"
+    where = f"answered by {server}" if server else f"asked {request.address or 'nobody'}"
     port = f", local port {request.port}" if request.port else ""
     named = f"{kind_name(request.client)} #{request.n}"
-    return [plain(named), f"{plain(ended + detail + closed)}{where}{port}"]
+    return [plain(named), f"{plain(ended + detail + closed)}<br>{plain(where + port)}"]
 
 
 def _lanes(scene: Scene, lanes: Sequence[Lane]) -> list[Trace]:
@@ -179,7 +179,7 @@ def _lanes(scene: Scene, lanes: Sequence[Lane]) -> list[Trace]:
             {
                 "type": "bar",
                 "orientation": "h",
-                "name": lane.name,
+                "name": plain(lane.name),
                 "y": [_lane_y(index)] * len(spans),
                 "base": [round(span.start_s, 3) for span in spans],
                 "x": [round(span.end_s - span.start_s, 3) for span in spans],

@@ -199,7 +199,7 @@ def _wire_counts(history: History, bin_s: int) -> dict[str, dict[str, Counter[in
 
 def wire_senders(figure_: Figure) -> list[str]:
     """The sites that the wire's picture shows."""
-    return sorted({trace["name"] for trace in figure_["data"]})
+    return sorted({trace["meta"] for trace in figure_["data"]})
 
 
 def _panel_axis(low: float, high: float) -> dict[str, Any]:
@@ -220,7 +220,8 @@ def _bars(axis: str, what: str, site: str, bins: Counter[int], bin_s: int, colou
     return {
         "type": "bar",
         "yaxis": axis,
-        "name": site,
+        "name": plain(site),
+        "meta": site,
         "x": [(index + 0.5) * bin_s for index, _ in ordered],
         "y": [count for _, count in ordered],
         "width": bin_s,
