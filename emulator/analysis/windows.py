@@ -93,9 +93,9 @@ class Evidence:
         return len(waiting)
 
     def _add(self, batch: list[Request]) -> None:
-        longest_ns = max((r.end or r.t) - r.t for r in batch)
+        longest_ns = max([(r.end or r.t) - r.t for r in batch])
         self._longest_ns = max(self._longest_ns, longest_ns)
-        at = self.place(min(r.t for r in batch))
+        at = self.place(min(map(_START, batch)))
         if any(at < come for _, come in self.courses.values()):
             self.courses.clear()  # one started before its plan
         self.requests[at:] = sorted(self.requests[at:] + batch, key=_START)

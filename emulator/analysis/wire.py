@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import compress
+from itertools import compress, repeat
 from statistics import quantiles
 
 from emulator.analysis.measurements import Agreement, CitySchedule, Spread, WireRecord
@@ -249,12 +249,13 @@ def _share(late: Sequence[int]) -> float:
 
 def _handshakes(history: History) -> Iterator[tuple[str, Request]]:
     """Of every TCP handshake that a client began its city and a request that tells of it."""
-    for client, requests in history.requests.items():
-        seen: set[tuple[int, int]] = set()
-        for r in requests if client.kind != "udp" else ():
-            if r.connecting and r.port and (r.port, r.connecting) not in seen:
-                seen.add((r.port, r.connecting))
-                yield client.city, r
+    for (city, kind), requests in history.requests.items():
+        began = (r for r in requests if r.connecting and r.port)
+        if kind == "http":  # a connection each
+            yield from zip(repeat(city), began, strict=False)
+        elif kind != "udp":
+            first = {(r.port, r.connecting): r for r in reversed([*began])}
+            yield from zip(repeat(city), first.values(), strict=False)
 
 
 def _spread(values: Sequence[float]) -> Spread:
