@@ -33,7 +33,7 @@
   function draw(plot, look) {
     const { data, layout } = coloured(told.figures[Number(plot.dataset.figure)], look.twins);
     for (const note of layout.annotations) note.text = shaded(note.text, look.twins);
-    layout.hoverlabel = look.hover;
+    layout.hoverlabel = { align: "left", ...look.hover, font: { family: layout.font.family, size: 12, ...look.hover?.font } };
     layout.width = look.width ?? plot.clientWidth;
     layout.height *= look.shrink ?? 1;
     plot.style.height = `${layout.height}px`;
@@ -49,7 +49,7 @@
   }
 
   function printed() {
-    return { twins: {}, hover: {}, width: PRINTED_PX, shrink: 0.82 }; // two cities a page
+    return { twins: {}, width: PRINTED_PX, shrink: 0.82 }; // two cities a page
   }
 
   // One zoom for everything that has the run's clock below it.
@@ -96,12 +96,14 @@
     });
   }
   let width = innerWidth;
+  let waiting;
   const again = () => plots.forEach((plot) => draw(plot, look()));
   dark.addEventListener("change", again);
   addEventListener("resize", () => {
     if (innerWidth === width) return; // a phone's address bar came or went
     width = innerWidth;
-    again();
+    clearTimeout(waiting);
+    waiting = setTimeout(again, 150);
   });
   addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, printed())));
   addEventListener("afterprint", again);

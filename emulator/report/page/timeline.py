@@ -128,7 +128,7 @@ def _requests(scene: Scene, clients: Sequence[Client]) -> list[Trace]:
 
 
 def _marks(scene: Scene, look: Look, group: Sequence[tuple[Request, int]]) -> Trace:
-    origin = scene.history.origin_ns
+    origin, region_of = scene.history.origin_ns, scene.history.region_of
     is_fine = look.symbol == "circle"
     return {
         "type": "scatter",
@@ -136,7 +136,7 @@ def _marks(scene: Scene, look: Look, group: Sequence[tuple[Request, int]]) -> Tr
         "name": plain(look.words),
         "x": [round((r.t - origin) / NS_PER_S, 3) for r, _ in group],
         "y": [round(row + _spread(r, scene.height(took_s(r))), 3) for r, row in group],
-        "customdata": [_details(r) for r, _ in group],
+        "customdata": [_details(r, region_of(r.address)) for r, _ in group],
         "hovertemplate": "<b>%{customdata[0]}</b> at %{x:.3f} s<br>%{customdata[1]}<extra></extra>",
         "marker": {
             "color": look.colour,
@@ -158,13 +158,15 @@ def _spread(request: Request, height: float) -> float:
     return place + max(0.0, _FLOOR + width / 2 - height) - max(0.0, height + width / 2 - _CEILING)
 
 
-def _details(request: Request) -> list[str]:
+def _details(request: Request, region: str) -> list[str]:
+    """What is told of a request under the pointer; `region` owns the address that it asked."""
     took = took_s(request)
     ended = f"{request.outcome} after {show_ms(took * 1000)}" if took else request.outcome
     detail = f": {request.detail}" if request.detail else ""
     closed = f" ({request.closed_by})" if request.closed_by else ""
-    server = request.server or request.region
-    where = f"answered by {server}" if server else f"asked {request.address or 'nobody'}"
+    where = f"asked {region} ({request.address})" if request.address else "asked nobody"
+    if request.outcome == "ok":
+        where = f"answered by {request.server or request.region}"
     port = f", local port {request.port}" if request.port else ""
     named = f"{kind_name(request.client)} #{request.n}"
     return [plain(named), f"{plain(ended + detail + closed)}<br>{plain(where + port)}"]
