@@ -249,3 +249,14 @@ def test_report_writes_the_page_beside_what_it_prints(monkeypatch, capsys, tmp_p
     assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
     said = call("report", tmp_path, "--html", tmp_path / "no" / "page.html")
     assert said.code == Exit.USAGE and "cannot write" in said.err
+
+
+def test_of_many_cities_the_untouched_stand_behind_a_line():
+    """A dozen cities do not bury the one that was hit; all of them are in the page."""
+    story = Story().fault(10).requests(0, 10).dead(10, 15).requests(15, 25, region="eu-west")
+    for index in range(6):
+        story.requests(0, 25, rate=2, city=f"town-{index}", region="eu-west")
+    html = page(story)
+    folded = re.findall(r"<details[^>]*><summary>unaffected: (.*?)</summary>", html)
+    assert folded == ["town-0, town-1, town-2, town-3, town-4 and town-5"] * 2
+    assert html.count('aria-label="timeline of ') == 7

@@ -9,7 +9,7 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.report.page import network, overruns, sections, summary
+from emulator.report.page import network, overruns, sections, setup, summary
 from emulator.report.page.bundle import program, style
 from emulator.report.page.markup import Html, el, join
 from emulator.report.page.sheet import Sheet
@@ -46,7 +46,7 @@ def render_html(
         "times": network.response_times(sheet),
         "wire": network.wire(sheet),
         "outcomes": sections.outcomes(sheet),
-        "setup": sections.setup(sheet),
+        "setup": setup.setup(sheet),
     }
     links = [el("a", _LINKS[name], href=f"#{name}") for name, part in body.items() if part]
     top = join([

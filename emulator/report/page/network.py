@@ -43,16 +43,23 @@ def response_times(sheet: Sheet) -> Html | None:
         named = {"before": "before the fault", "during": "while it lasted", "after": "after it"}
         parts.append(legend(Key(named[name], PERIODS[name]) for name in PERIODS))
     scale_ms = range_ms(told.values())
-    for city in dict.fromkeys(client.city for client in told):
-        own = {client: periods for client, periods in told.items() if client.city == city}
-        parts.append(el("h3", city))
-        if any(one.count for periods in own.values() for one in periods.values()):
-            parts.append(
-                sheet.chart(response_figure(own, scale_ms), label=f"response times of {city}")
-            )
-        parts.append(_response_table(own))
+    cities = {
+        city: _city(sheet, {c: periods for c, periods in told.items() if c.city == city}, scale_ms)
+        for city in dict.fromkeys(client.city for client in told)
+    }
+    parts += sheet.fold(cities)
     parts.append(paths)
     return el("section", *parts, id="times")
+
+
+def _city(
+    sheet: Sheet, own: dict[Client, dict[str, Responses]], scale_ms: tuple[float, float]
+) -> Html:
+    city = next(iter(own)).city
+    chart = None
+    if any(one.count for periods in own.values() for one in periods.values()):
+        chart = sheet.chart(response_figure(own, scale_ms), label=f"response times of {city}")
+    return join([el("h3", city), chart, _response_table(own)])
 
 
 def _response_table(own: dict[Client, dict[str, Responses]]) -> Html:

@@ -31,11 +31,12 @@
   }
 
   function draw(plot, look) {
+    if (plot.clientWidth === 0) return; // behind a line; drawn when that is opened
     const { data, layout } = coloured(told.figures[Number(plot.dataset.figure)], look.twins);
     for (const note of layout.annotations) note.text = shaded(note.text, look.twins);
     layout.hoverlabel = { align: "left", ...look.hover, font: { family: layout.font.family, size: 12, ...look.hover?.font } };
     layout.width = look.width ?? plot.clientWidth;
-    layout.height *= look.shrink ?? 1;
+    if (plot.dataset.clock !== undefined) layout.height *= look.shrink ?? 1;
     plot.style.height = `${layout.height}px`;
     if (coarse) layout.dragmode = false; // a finger scrolls the page
     if (plot.zoom) layout.xaxis.range = plot.zoom;
@@ -59,8 +60,9 @@
         : change["xaxis.range"] ?? [change["xaxis.range[0]"], change["xaxis.range[1]"]];
       if (range[0] === undefined || plot.dataset.clock === undefined) return;
       for (const other of plots) {
-        if (other.dataset.clock === undefined || !other.layout) continue;
+        if (other.dataset.clock === undefined) continue;
         other.zoom = range;
+        if (!other.layout) continue;
         const [from, to] = other.layout.xaxis.range;
         if (from !== range[0] || to !== range[1]) Plotly.relayout(other, { "xaxis.range": [...range] });
       }
@@ -84,7 +86,7 @@
   for (const plot of plots) {
     if (!plot.layout) await draw(plot, look());
     plot.whole = told.figures[Number(plot.dataset.figure)].layout.xaxis.range;
-    follow(plot);
+    if (plot.layout) follow(plot);
     await pause(); // the page stays quick while it is drawn
   }
   root.dataset.drawn = "yes";
@@ -93,6 +95,15 @@
       const range = [Number(button.dataset.from), Number(button.dataset.to)];
       const clock = plots.find((plot) => plot.dataset.clock !== undefined);
       Plotly.relayout(clock, { "xaxis.range": range });
+    });
+  }
+  for (const details of document.querySelectorAll("details")) {
+    details.addEventListener("toggle", () => {
+      for (const plot of details.querySelectorAll(".plot")) {
+        const isFirst = !plot.layout;
+        draw(plot, look());
+        if (isFirst && plot.layout) follow(plot);
+      }
     });
   }
   let width = innerWidth;

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import chain
 
@@ -10,7 +9,6 @@ from emulator.analysis.measurements import PARTS, FaultMeasured
 from emulator.analysis.moments import moments
 from emulator.analysis.words import client_name
 from emulator.report.cells import loss_cells, part_headings, recovery_cells
-from emulator.report.graph_svg import graph_svg_of_run
 from emulator.report.page.lanes import health_lanes
 from emulator.report.page.marks import choose, failure_of
 from emulator.report.page.markup import Child, Html, el, join, lines, table
@@ -33,7 +31,6 @@ from emulator.report.page.recoveries import (
     waterfall,
 )
 from emulator.report.page.sheet import Key, Sheet, legend
-from emulator.report.page.summary import show_wall
 from emulator.report.page.timeline import Scene, city_figure
 from emulator.report.strip import legend as strip_legend
 from emulator.report.strip import strip_lines
@@ -61,9 +58,11 @@ def timeline(sheet: Sheet) -> Html:
         parts.append(el("p", hint, class_="lead small needs-charts screen"))
         parts.append(_zooms(scene))
         parts.append(_timeline_legend(sheet, scene))
-        for city in dict.fromkeys(client.city for client in marks.shown):
-            parts.append(el("h3", city))
-            parts.append(sheet.chart(city_figure(scene, city), label=f"timeline of {city}"))
+        cities = {
+            city: _city(sheet, scene, city)
+            for city in dict.fromkeys(client.city for client in marks.shown)
+        }
+        parts += sheet.fold(cities, "needs-charts")
         parts.append(_strip(sheet))
     listed_ = [
         el(
@@ -76,6 +75,11 @@ def timeline(sheet: Sheet) -> Html:
     ]
     parts.append(el("ol", *listed_, class_="moments"))
     return el("section", *parts, id="timeline")
+
+
+def _city(sheet: Sheet, scene: Scene, city: str) -> Html:
+    chart = sheet.chart(city_figure(scene, city), label=f"timeline of {city}")
+    return join([el("h3", city, class_="needs-charts"), chart])
 
 
 def _zooms(scene: Scene) -> Html | None:
@@ -197,33 +201,3 @@ def outcomes(sheet: Sheet) -> Html | None:
         parts.append(el("h3", f"after {fault.life.name}"))
         parts.append(table(headings, rows, "lrlll"))
     return el("section", *parts, id="outcomes")
-
-
-def _spoken(name: str) -> str:
-    """`congestion control`; a sysctl keeps its name."""
-    return name if "." in name else name.replace("_", " ")
-
-
-def setup(sheet: Sheet) -> Html:
-    """The lab, and everything that it takes to run this again."""
-    run = sheet.history.run
-    if run is None:
-        said = "The history has no header: the lab and its settings are not known."
-        return el("section", el("h2", "Setup"), el("p", said), id="setup")
-    facts: list[tuple[str, Child]] = [
-        ("run again with", el("code", run.command)),
-        ("seed", str(run.seed)),
-        *((f"phase of {name}", f"{value:.3f} s") for name, value in run.phase.items()),
-        ("scenario", run.scenario or "-"),
-        ("begun", show_wall(run.wall)),
-        ("requests/s a city", ", ".join(f"{kind} {rate:g}" for kind, rate in run.rates.items())),
-        *((_spoken(name), value) for name, value in run.environment.items()),
-    ]
-    if run.expect:
-        facts.append(("expected", json.dumps(run.expect)))
-    if sheet.directory:
-        facts.append(("history", el("code", sheet.directory)))
-    told = join(join([el("dt", name), el("dd", value)]) for name, value in facts)
-    picture = el("div", Html(graph_svg_of_run(run)), class_="picture")
-    columns = el("div", picture, el("dl", told, class_="facts"), class_="columns")
-    return el("section", el("h2", "Setup"), columns, id="setup")

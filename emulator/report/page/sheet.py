@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,10 +10,13 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict
+from emulator.analysis.words import listed
 from emulator.report.page.figures import Figure
 from emulator.report.page.markup import Html, el
 from emulator.report.page.palette import DARK, region_colours
 from emulator.report.strip import regions_of
+
+_CITIES_SHOWN = 4
 
 
 class Key(NamedTuple):
@@ -56,6 +59,16 @@ class Sheet:
         )  # fmt: skip
         words = el("figcaption", caption) if caption else None
         return el("figure", place, words, class_="chart needs-charts")
+
+    def fold(self, by_city: Mapping[str, Html], class_: str = "") -> list[Html]:
+        """Every city's part; those of cities that no fault touched behind a line, if many."""
+        hit = {row.client.city for row in self.measured.rows() if row.state != "unaffected"}
+        calm = [city for city in by_city if city not in hit]
+        if len(by_city) <= _CITIES_SHOWN or not hit or not calm:
+            return list(by_city.values())
+        summary = el("summary", f"unaffected: {listed(calm)}")
+        rest = el("details", summary, *(by_city[city] for city in calm), class_=class_)
+        return [*(part for city, part in by_city.items() if city in hit), rest]
 
     def origin(self, t: int | None) -> str:
         """An instant as `10.0 s` of the report's clock."""

@@ -24,7 +24,7 @@ from emulator.report.page.figures import (
     words,
 )
 from emulator.report.page.lanes import Lane, answer_lane, end_s, fault_lanes, health_lanes
-from emulator.report.page.marks import Marks, failure_of, took_s
+from emulator.report.page.marks import COLUMNS, Marks, failure_of, took_s
 from emulator.report.page.palette import (
     DOWN,
     FAILURES,
@@ -44,6 +44,7 @@ _LANE = 0.32  # of a row
 _TOP = 0.3  # above the first row: the numbers of the moments
 _FLOOR, _CEILING = 0.05, 0.72  # of a row; its name stands above
 _CLOSE = 1 / 12  # of the width: on a phone, a number would reach into the next
+_HEAP = 8  # marks in a column of a row
 _GOLDEN = 0.6180339887  # its multiples fall evenly between 0 and 1, however many there are
 _SAME_MOMENT = 1 / 60  # of the width: numbers closer than that share a place
 
@@ -143,9 +144,17 @@ def _marks(scene: Scene, look: Look, group: Sequence[tuple[Request, int]]) -> Tr
             "symbol": look.symbol,
             "size": 3.2 if is_fine else 6.5,
             "opacity": 0.55 if is_fine else 1,
-            "line": {"width": 0 if is_fine else 0.35, "color": GROUND},
+            "line": {"width": 0 if is_fine else _outline(scene, group), "color": GROUND},
         },
     }
+
+
+def _outline(scene: Scene, group: Sequence[tuple[Request, int]]) -> float:
+    """Marks that overlap are told apart by a thin edge; where they are heaped up, edges would be
+    all that is left of them."""
+    column_ns = max(1.0, scene.end_s * NS_PER_S / COLUMNS)
+    places = {(row, request.t // column_ns) for request, row in group}
+    return 0.35 if len(group) < _HEAP * len(places) else 0.0
 
 
 def _spread(request: Request, height: float) -> float:

@@ -162,7 +162,7 @@ def wire_figure(history: History, colours: Mapping[str, str]) -> Figure | None:
     for index, what in enumerate(kinds):
         top = 1 - index / len(kinds)
         axis = "y" + _suffix(index)
-        low, high = top - 0.78 / len(kinds), top - 0.2 / len(kinds)
+        low, high = max(0.0, top - 1 / len(kinds)), top - 0.24 / len(kinds)
         layout[f"yaxis{_suffix(index)}"] = _panel_axis(low, high)
         data += [
             _bars(axis, what, site, bins, bin_s, colours.get(site, MUTED))
