@@ -56,6 +56,8 @@ def test_a_kill_and_its_recovery_as_a_test_writes_it(lab, outage):
         outage(5)
         lab.wait_recovered(timeout=30)
         inside = lab.recovery("paris").p100
+        assert 0 < lab.availability("paris", period="during us-east-down") < 1
+        lab.check("requests_lost > 100")
     assert 4 < inside < 6
     assert lab.recovery("paris").p100 == inside
 

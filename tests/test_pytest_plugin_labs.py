@@ -23,6 +23,7 @@ pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.docker
 
 USUAL_S = 30.0  # the promise: from `pytest` to green with one kill; 14 s on two idle cores
+TOO_BUSY = "this machine is too busy"
 # What a short failover needs: 1.5 s of checks and a timeout, 2 s of caches, and a stream's stall.
 QUICK = {"ttl: 5s": "ttl: 2s", "interval: 1s, timeout: 1s": "interval: 500ms, timeout: 500ms"}
 REGION_LOSS = """
@@ -69,14 +70,25 @@ def labs(engine: DockerEngine, begin: str) -> list[str]:
     return [each for each in lab_names(engine) if each.startswith(begin)]
 
 
+def conclusive(
+    run: pytest.Pytester, engine: DockerEngine, begin: str, *words: str
+) -> pytest.RunResult:
+    """A run that was disturbed proves nothing, and says so; it is repeated, as its user would."""
+    for _ in range(3):
+        result = run.runpytest_subprocess(*words)
+        if TOO_BUSY not in result.stdout.str():
+            break
+        for kept in labs(engine, begin):
+            remove_lab(engine, kept)
+    return result
+
+
 def test_a_region_loss_from_pytest_to_green(run, engine, name):
     """The design's usage word for word, within the promised time, and nothing left behind."""
     run.makepyfile(REGION_LOSS.format(name=name, city="paris", bound=15))
-    began = time.monotonic()
-    result = run.runpytest_subprocess()
-    took_s = time.monotonic() - began
+    result = conclusive(run, engine, name)
     result.assert_outcomes(passed=1)
-    assert took_s < USUAL_S
+    assert result.duration < USUAL_S
     assert labs(engine, name) == []
 
 
@@ -84,7 +96,8 @@ def test_a_missed_bound_says_what_happened(run, engine, name):
     """In one line; the report is attached, with what does it again; the kept lab is still there,
     and the run says how to look at it."""
     run.makepyfile(REGION_LOSS.format(name=name, city="new-york", bound=0.5))
-    result = run.runpytest_subprocess("--netemu-keep", "--netemu-directory", "kept-runs")
+    words = ("--netemu-keep", "--netemu-directory", "kept-runs")
+    result = conclusive(run, engine, name, *words)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=1)
     (kept,) = labs(engine, name)
@@ -180,11 +193,12 @@ def test_two_workers_have_two_labs_of_one_file(run, engine, name):
 
 SMALL = """\
 netemu: 1
-name: small
+name: {name}
 regions:
   here: {{location: city:Frankfurt, servers: 2}}
 clients:
   berlin: {{location: city:Berlin}}
+dns: {{ttl: 2s}}
 """
 SCENARIO = """\
 netemu: 1
@@ -192,13 +206,13 @@ name: {name}
 topology: small.yaml
 traffic: {{http: 20/s}}
 {steady}
-steps: [{{at: 3s, kill: here/www-1, how: crash}}]
-end: 8s
+steps: [{{at: 2200ms, kill: here/www-1, how: crash}}]
+end: 6s
 objectives: [{objective}]
 """
 
 
-def test_scenario_files_are_tests(run, engine):
+def test_scenario_files_are_tests(run, engine, name):
     """One passes, one misses its objective and says by how much, one is inconclusive, which is no
     pass; those that do not pass have their report."""
     files = {
@@ -206,12 +220,11 @@ def test_scenario_files_are_tests(run, engine):
         "misses": ("", "requests_lost < 0"),
         "unclear": ("steady_state: [p50_ms <= 1]", "requests_lost <= 20"),
     }
-    (run.path / "small.yaml").write_text(SMALL.format())
-    for name, (steady, objective) in files.items():
-        text = SCENARIO.format(name=name, steady=steady, objective=objective)
-        (run.path / f"{name}.scenario.yaml").write_text(text)
-    before = lab_names(engine)
-    result = run.runpytest_subprocess("-rA", "--junit-xml", "said.xml")
+    (run.path / "small.yaml").write_text(SMALL.format(name=name))
+    for each, (steady, objective) in files.items():
+        text = SCENARIO.format(name=each, steady=steady, objective=objective)
+        (run.path / f"{each}.scenario.yaml").write_text(text)
+    result = conclusive(run, engine, name, "-rA", "--junit-xml", "said.xml")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines_random(
         [
@@ -226,7 +239,7 @@ def test_scenario_files_are_tests(run, engine):
     )
     result.stdout.no_fnmatch_line("*During handling*")
     assert "requests_lost &lt; 0" in (run.path / "said.xml").read_text()
-    assert set(lab_names(engine)) <= set(before)
+    assert labs(engine, name) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -11,7 +11,7 @@ from emulator.controller.conditions import Scene, missing
 from emulator.controller.lab import Lab
 from emulator.scenario.model import Condition, Scenario, Traffic
 
-POLL_S = 0.1
+POLL_S = 0.2
 REST = 4  # rests this many times as long as a look took: looking must not starve the lab
 
 
