@@ -70,8 +70,10 @@ class Scene:
         moments: tuple[Moment, ...],
         colours: Mapping[str, str],
     ) -> Scene:
-        took = [s for own in marks.shown.values() for r in own if (s := took_s(r))]
-        low = math.floor(math.log10(max(min(took, default=0.001), 1e-4)))
+        shown = [request for own in marks.shown.values() for request in own]
+        took = [s for request in shown if (s := took_s(request))]
+        answered = [s for request in shown if request.outcome == "ok" and (s := took_s(request))]
+        low = math.floor(math.log10(max(min(answered, default=0.001), 1e-4)))
         high = math.ceil(math.log10(max(max(took, default=1.0), 1e-3)))
         return cls(
             history, marks, moments, colours, (low, max(high, low + 1)),
