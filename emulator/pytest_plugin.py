@@ -296,9 +296,16 @@ def pytest_assertrepr_compare(
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if file_path.name.endswith(SCENARIO):
+    if file_path.name.endswith(SCENARIO) and _is_ours(file_path):
         return ScenarioFile.from_parent(parent, path=file_path)
     return None
+
+
+def _is_ours(file: Path) -> bool:
+    """Other tools have scenarios too. One that was meant for us and is wrong shall be told of, so
+    one of the two words that each of ours begins with is enough."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return any(line.startswith(("netemu:", "topology:")) for line in lines)
 
 
 class ScenarioFile(pytest.File):

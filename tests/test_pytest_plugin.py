@@ -42,6 +42,12 @@ def test_the_plugin_imports_nothing_that_it_may_not_need():
     assert not {"docker", "yaml", "rich", "click", "requests"}.intersection(modules)
 
 
+def test_the_harness_needs_no_pytest():
+    """Any script may use it."""
+    show = "import sys, emulator.harness; sys.exit('pytest' in sys.modules)"
+    subprocess.run([sys.executable, "-c", show], check=True)
+
+
 def test_a_suite_without_labs_does_not_notice(pytester):
     """Warnings are errors there, markers strict, a fixture `lab` and a fixture `netemu` its own."""
     pytester.makepyprojecttoml(
@@ -133,10 +139,11 @@ def test_a_wrong_question_is_answered_with_the_right_one(pytester, asks, said):
 
 
 def test_scenario_files_are_collected_and_no_other_yaml(pytester):
-    """One test a file, by the scenario's name."""
+    """One test a file, by the scenario's name; the scenarios of other tools are left to them."""
     text = LOSS.format(topology=TOPOLOGIES / "two-region.yaml", target="us-east")
     for name in ("loss.scenario.yaml", "loss.yaml"):
         (pytester.path / name).write_text(text)
+    (pytester.path / "theirs.scenario.yaml").write_text("feature: login\nsteps: [open, type]\n")
     result = pytester.runpytest_inprocess("--collect-only", "-q")
     assert [line for line in result.outlines if "::" in line] == ["loss.scenario.yaml::loss"]
 
