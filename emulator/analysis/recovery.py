@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from emulator.analysis.connections import fates, losses, reversion
 from emulator.analysis.lines import uncollected
-from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row
+from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, State
 from emulator.analysis.milestones import Move, milestones
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.windows import (
@@ -94,6 +94,17 @@ def settled(history: History, fault_id: str, now_ns: int) -> bool:
         if state not in ("recovered", "unaffected") or not followed:
             return False
     return True
+
+
+def standing(history: History, life: FaultLife) -> dict[Client, tuple[State, str]]:
+    """Where each client stands with a fault that was injected, and why: the states of its rows in
+    `measure`. Asked again it looks only at what was told since."""
+    scenes = [_scene(history, life, client, seen) for client, seen in _evidence(history).items()]
+    return {
+        scene.client: judge(_course(scene)[0], scene.bound_s)
+        for scene in scenes
+        if _was_there(scene)
+    }
 
 
 def _evidence(history: History) -> dict[Client, Evidence]:

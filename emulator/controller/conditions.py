@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from emulator.analysis.recovery import measure, settled
+from emulator.analysis.recovery import settled, standing
 from emulator.analysis.steady import problems
 from emulator.analysis.timeline import Client, History
 from emulator.analysis.words import client_name
@@ -87,11 +87,13 @@ def _recovered(_condition: Condition, scene: Scene, _since_ns: int) -> tuple[str
             return tuple(f"not everyone has recovered from {name}" for name in open_) or (
                 f"nothing is known yet of {', '.join(sorted(unseen))}",
             )
-        rows = measure(history).rows()
+        stands = [
+            (client, *how) for life in lives for client, how in standing(history, life).items()
+        ]
     return tuple(
-        f"{client_name(row.client)}: {row.state.replace('_', ' ')}: {row.reason}"
-        for row in rows
-        if row.state not in ("recovered", "unaffected")
+        f"{client_name(client)}: {state.replace('_', ' ')}: {reason}"
+        for client, state, reason in stands
+        if state not in ("recovered", "unaffected")
     )
 
 

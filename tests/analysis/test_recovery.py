@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from emulator.analysis.measurements import Measurements, Row
-from emulator.analysis.recovery import measure, settled
+from emulator.analysis.recovery import measure, settled, standing
 from emulator.analysis.timeline import Client, History
 from emulator.events import Fault
 from tests.analysis.stories import region_loss
@@ -394,6 +394,14 @@ def test_a_history_that_grows_is_measured_as_if_it_were_whole():
         story.requests(19, 70, kind=kind, region="eu-west")
     growing, whole = hurried(story)
     assert growing == whole
+
+
+def test_standing_is_what_the_rows_say():
+    """The same states and reasons, without all the figures."""
+    history = moved().fault(30, name="f2").requests(0, 12, city="paris").history()
+    for fault in measure(history).faults:
+        rows = {row.client: (row.state, row.reason) for row in fault.rows}
+        assert standing(history, fault.life) == rows
 
 
 def test_a_request_told_of_after_it_was_given_up_counts_after_all():
