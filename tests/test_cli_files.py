@@ -70,7 +70,7 @@ def test_plan_validate_and_schema_need_no_engine(call):
 
 
 def test_a_plan_names_what_a_newcomer_asks_for(call):
-    """Hosts, delays with their reasons, predicted median, p90 and bound by city; plain text into a pipe."""
+    """Hosts, delays and why, predicted median, p90 and bound by city; plain text into a pipe."""
     said = call("plan", TWO_REGION)
     for word in ("us-east/www-1", "198.18.1.1", "us-east->paris", "km", "predicted"):
         assert word in said.out

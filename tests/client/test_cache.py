@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from emulator.events import Connection, Request
@@ -12,7 +14,7 @@ from tests.client.servers import EU, US
 CACHED = {"rate": 50, "cache_s": 0.5}
 
 
-def lookups(run):
+def lookups(run: Any) -> list[Request]:
     """The requests that asked the resolver, by their start."""
     return sorted(
         (r for r in run.of(Request) if r.lookup is not None), key=lambda request: request.t

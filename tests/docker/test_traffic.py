@@ -8,7 +8,8 @@ import pytest
 
 from emulator.controller.traffic import start_traffic
 from emulator.scenario.model import TTL_CACHE, Load, Traffic
-from tests.docker.lab import World, wait_until
+from tests.capture import wait_until
+from tests.docker.lab import World
 
 pytestmark = pytest.mark.docker
 
