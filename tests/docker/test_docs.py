@@ -39,11 +39,14 @@ def test_the_page_can_be_followed_word_for_word(tmp_path: Path, image: str):
 
 
 def follow(step: Run, work: Path, environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        ["bash", "-e", "-c", step.script],
-        check=False, cwd=work, env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    said = f"{step.script}\n{done.stdout}\n{done.stderr}"
+    for _ in range(3):  # a disturbed measurement proves nothing, and says so: one measures again
+        done = subprocess.run(
+            ["bash", "-e", "-c", step.script],
+            check=False, cwd=work, env=environment, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        said = f"{step.script}\n{done.stdout}\n{done.stderr}"
+        if "this machine is too busy" not in said:
+            break
     assert done.returncode == step.code, said
     if step.code:
         assert "new-york recovered after" in said, said
