@@ -19,7 +19,7 @@ MINIMAL = ROOT / "topologies" / "minimal.yaml"
 TWO_REGION = ROOT / "topologies" / "two-region.yaml"
 PROGRAM = str(Path(sys.executable).parent / "netemu")
 NO_ENGINE = "tcp://127.0.0.1:1"  # nothing listens there
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0  # two runs of a scenario, one after the other, on a busy machine
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, ServerView
 from emulator.analysis.timeline import History
-from emulator.analysis.words import client_name, kind_name, listed, plural
+from emulator.analysis.words import client_name, kind_name, listed, own_cache, plural
 from emulator.clock import NS_PER_S
 from emulator.units import show_duration
 
@@ -229,7 +229,10 @@ def _own_part(row: Row, history: History) -> list[str]:
             " and back-off",
             "keepalive": f"{span} went by while it still used connections to {row.from_region}",
         }
-        said.append(waits.get(row.client.kind, f"{span} went by before it asked again"))
+        if cache := own_cache(history.run, row.client):
+            said.append(f"{cache} held the old answer for {span}")
+        else:
+            said.append(waits.get(row.client.kind, f"{span} went by before it asked again"))
     if parts["connect_s"] >= _TELLING_S:
         span = show_duration(parts["connect_s"])
         said.append(f"{span} until its first handshake with {row.to_region}")

@@ -163,8 +163,6 @@ _ROW_FIGURES: dict[str, Callable[[Row], Value | None]] = {
     "recovery_s": _recovery,
     "reversion_s": _reversion,
     "outage_s": lambda row: _known(row, row.outage_s),
-    "requests_lost": lambda row: _known(row, row.requests_lost),
-    "resets": lambda row: _known(row, row.reset),
     "relapses": lambda row: _known(row, row.relapses),
     **{name: _part(name) for name in PARTS},
 }
@@ -188,9 +186,7 @@ def predicted_values(history: History, objective: Objective) -> tuple[Value, ...
 
 def is_of_requests(objective: Objective) -> bool:
     """Whether the figure is read off requests in a period, not off the rows of the faults."""
-    if objective.figure in ("requests_lost", "resets"):
-        return objective.period.kind != "run"
-    return objective.figure in (*SHARES, "latency_ms")
+    return objective.figure in (*SHARES, "latency_ms", "requests_lost", "resets")
 
 
 def read_requests(objective: Objective, sample: Sample) -> Reading | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from emulator.analysis.measurements import Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import plural
+from emulator.analysis.words import own_cache, plural
 from emulator.units import show_duration
 
 # A client that had no answer for so much less time than it took to recover was not hit at once:
@@ -92,7 +92,9 @@ def _cache(row: Row, history: History, span: str) -> str:
     return f"DNS TTL {held.ttl} s held the old answer for {span}"
 
 
-def _client(row: Row, _: History, span: str) -> str:
+def _client(row: Row, history: History, span: str) -> str:
+    if cache := own_cache(history.run, row.client):
+        return f"{cache} held the old answer for {span}"
     waits = {
         "stream": f"stall and its own attempts to the dead address took {span}",
         "keepalive": f"its open connections to {row.from_region} took {span}",

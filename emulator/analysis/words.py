@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from emulator.analysis.measurements import Loss
 from emulator.analysis.timeline import Client
 from emulator.clock import NS_PER_S
-from emulator.events import Wait
+from emulator.events import Run, Wait
 
 KIND_NAMES = {
     "http": "http, new connections",
@@ -62,6 +62,16 @@ def wait_line(wait: Wait) -> str:
         return f"waited {took:.1f} s for: {wait.text}"
     missing = f": {wait.detail}" if wait.detail else ""
     return f"waited {took:.1f} s in vain for: {wait.text}{missing}"
+
+
+def own_cache(run: Run | None, client: Client) -> str:
+    """How a client keeps DNS answers, where it does: `its own DNS cache of 30 s`."""
+    load = run.loads.get(client.city, {}).get(client.kind, {}) if run else {}
+    kept = load.get("cache_s", 0)
+    if kept == 0:
+        return ""
+    held = "for ever" if kept is None else "of the answer's TTL" if kept < 0 else f"of {kept:g} s"
+    return f"its own DNS cache {held}"
 
 
 def plural(count: int, thing: str) -> str:

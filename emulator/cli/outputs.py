@@ -87,7 +87,7 @@ class Outputs:
 
     def write_junit(self, finished: Sequence[Finished]) -> None:
         """The verdicts of all scenarios in one file."""
-        if self.junit:
+        if self.junit and finished:
             write_file(self.junit, junit_xml([_suite(done) for done in finished]))
 
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -25,7 +25,9 @@ from emulator.cli.outputs import (
     worst,
     write_file,
 )  # fmt: skip
+from emulator.cli.report import history_of
 from emulator.controller.lab import Lab, bring_up, remove_lab
+from emulator.controller.phase import Phase
 from emulator.controller.prepare import prepare
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.repeat import run_once, run_repeatedly
@@ -33,6 +35,7 @@ from emulator.controller.runner import default_directory
 from emulator.controller.signals import undisturbed
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
+from emulator.errors import UsageError
 from emulator.plan import make_plan
 from emulator.report.live import Narrator
 from emulator.scenario.model import Scenario, WaitUntil
@@ -51,6 +54,7 @@ class _Wanted:
     root: Path
     seed: int | None
     runs: int | None
+    phase: Phase | None
 
 
 @click.command()
@@ -62,6 +66,8 @@ class _Wanted:
 @click.option("--html", "html_file", type=_path, metavar="FILE", help="The report for people.")
 @click.option("--junit", "junit_file", type=_path, metavar="FILE", help="Verdicts for CI systems.")
 @click.option("--seed", type=int, help="Repeat a run's phases; printed by every run.")
+@click.option("--phase-of", "phase_of", type=_path, metavar="RUN",
+              help="Strike at the phase at which that run's fault was planned.")  # fmt: skip
 @click.option("--directory", "root", type=_path, default=Path("runs"), show_default=True,
               help="Where run directories are made.")  # fmt: skip
 def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
@@ -72,6 +78,7 @@ def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     html_file: Path | None,
     junit_file: Path | None,
     seed: int | None,
+    phase_of: Path | None,
     root: Path,
 ) -> int:
     """Run each SCENARIO: traffic, faults, heal; then say what happened and why it took that long.
@@ -81,6 +88,7 @@ def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     netemu run topologies/scenarios/region-loss.yaml --html report.html --junit report.xml
     netemu run topologies/scenarios/region-loss.yaml --runs 20
     netemu run topologies/scenarios/region-loss.yaml --lab two-region --seed 7
+    netemu run topologies/scenarios/region-loss.yaml --phase-of runs/nightly/run-07
     netemu run topologies/scenarios/*.yaml --junit report.xml
 
     The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive. Of several
@@ -91,17 +99,33 @@ def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     outputs = Outputs(json_file, html_file, junit_file)
     outputs.check(len(files))
     prepared = [prepare(file) for file in files]
-    wanted = _Wanted(name, root, seed, runs)
-    finished = []
-    for scenario, topology in prepared:
-        finished.append(_run(scenario, topology, wanted))
-        write_file(finished[-1].directory / "report.json", report_text(finished[-1]))
-        outputs.write(finished[-1])
-        show(finished[-1], console())
-    outputs.write_junit(finished)
+    wanted = _Wanted(name, root, seed, runs, _phase(phase_of, runs, seed))
+    finished: list[Finished] = []
+    try:
+        for scenario, topology in prepared:
+            done = _run(scenario, topology, wanted)
+            write_file(done.directory / "report.json", report_text(done))
+            outputs.write(done)
+            show(done, console())
+            finished.append(replace(done, history=None))  # many scenarios, one in memory
+    finally:
+        outputs.write_junit(finished)  # also of those before one that could not be run
     if len(finished) > 1:
         show_overview(finished, console())
     return worst([exit_of(done) for done in finished])
+
+
+def _phase(run: Path | None, runs: int | None, seed: int | None) -> Phase | None:
+    """Of a recorded run. Raises UsageError where that has none."""
+    if run is None:
+        return None
+    if runs is not None or seed is not None:
+        raise UsageError("--phase-of is one run at a known phase: leave --runs and --seed out")
+    header = history_of(run).run
+    try:
+        return Phase.from_json(header.phase if header else {})
+    except ValueError as error:
+        raise UsageError(f"{run} has no phase to strike at again: {error}") from error
 
 
 def _run(scenario: Scenario, topology: Topology, wanted: _Wanted) -> Finished:
@@ -112,13 +136,13 @@ def _run(scenario: Scenario, topology: Topology, wanted: _Wanted) -> Finished:
     )
     with _the_lab(topology, wanted.lab) as lab:
         directory = default_directory(scenario, wanted.root)
-        runs = wanted.runs or scenario.runs
+        runs = 1 if wanted.phase else wanted.runs or scenario.runs
         how_long = f"{'at most ' if _waits(scenario) else ''}{scenario.longest_s:.0f} s"
         times = f"{runs} runs of {how_long}" if runs > 1 else how_long
         console().print(f"{scenario.name} on {lab.name}, {times}, seed {chosen}: {directory}")
         try:
             if runs == 1:
-                return _once(scenario, lab, directory, chosen)
+                return _once(scenario, lab, directory, chosen, wanted.phase)
             return _repeatedly(scenario, lab, directory, chosen, runs)
         except BaseException:
             if directory.exists():
@@ -157,9 +181,12 @@ def _the_lab(topology: Topology, name: str | None) -> Iterator[Lab]:
             remove_lab(engine, own)
 
 
-def _once(scenario: Scenario, lab: Lab, directory: Path, seed: int) -> Finished:
+def _once(
+    scenario: Scenario, lab: Lab, directory: Path, seed: int, phase: Phase | None
+) -> Finished:
     began = time.monotonic()
-    result, history = run_once(scenario, lab, directory, seed, Narrator(console(), lab.plan).feed)
+    tell = Narrator(console(), lab.plan).feed
+    result, history = run_once(scenario, lab, directory, seed, tell, phase)
     return Finished(scenario.name, directory, (result,), time.monotonic() - began, history)
 
 

@@ -47,6 +47,13 @@ class Phase:
         """As the header of a run says it."""
         return {**self.checks_s, TTL: self.ttl_s}
 
+    @classmethod
+    def from_json(cls, told: Mapping[str, float]) -> Phase:
+        """Of a run's header. Raises ValueError where that run had no planned phase."""
+        if TTL not in told:
+            raise ValueError("its fault was not planned at any phase")
+        return cls({name: s for name, s in told.items() if name != TTL}, told[TTL])
+
 
 @dataclass(frozen=True, slots=True)
 class Placed:

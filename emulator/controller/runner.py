@@ -6,6 +6,7 @@ The history is on disk before anything is concluded from it. Faults never stay b
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from emulator.scenario.model import Scenario
 from emulator.wan.base import Event
 
 Say = Callable[[Event], None]
+SCENARIO, TOPOLOGY = "scenario.yaml", "topology.yaml"  # the copies in a run's directory
 DELAY_S_MAX = 6.0  # of a run whose phase is not placed; a cycle that is longer is not covered
 
 
@@ -63,7 +65,8 @@ def run_scenario(
     _prepare_directory(directory, scenario, lab)
     _clean_slate(lab)
     chosen = _choose_phase(scenario, lab, random.Random(seed), phase)
-    command = f"netemu run {scenario.name}"
+    again = f"--phase-of {directory}" if phase else f"--seed {seed}"
+    command = f"netemu run {directory / SCENARIO} {again}"
     shown = chosen.to_json() if chosen else {}
     header = make_header(lab, seed, scenario, command, scenario.traffic, shown)
     history = History()
@@ -124,11 +127,16 @@ def default_directory(scenario: Scenario, root: Path) -> Path:
     return next(base / name for name in names if not (base / name).exists())
 
 
+def _beside(source: str) -> str:
+    """The scenario with the copy of its topology, so that it can be run from where it lies."""
+    return re.sub(r"^topology:\s*\S+", f"topology: {TOPOLOGY}", source, count=1, flags=re.MULTILINE)
+
+
 def _prepare_directory(directory: Path, scenario: Scenario, lab: Lab) -> None:
     try:
         directory.mkdir(parents=True)
-        (directory / "scenario.yaml").write_text(scenario.source)
-        (directory / "topology.yaml").write_text(lab.plan.topology.source)
+        (directory / SCENARIO).write_text(_beside(scenario.source))
+        (directory / TOPOLOGY).write_text(lab.plan.topology.source)
         free = shutil.disk_usage(directory).free
     except OSError as error:
         raise NetemuError(f"cannot write the run directory {directory}: {error}") from error

@@ -7,6 +7,7 @@ import pytest
 from emulator.analysis.headline import headline, headline_of
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import Client
+from emulator.analysis.words import own_cache
 from tests.analysis.stories import region_loss
 from tests.builders import Story
 
@@ -90,3 +91,12 @@ def test_the_slowest_client_speaks_for_all():
     )  # fmt: skip
     assert slowest(story).startswith("paris over tcp not recovered")
     assert headline_of((), story.history()) == ""
+
+
+def test_a_client_with_a_cache_of_its_own_is_told_so():
+    """Not its connections, not the resolver: what it kept itself."""
+    for cache_s, words in ((30, "of 30 s"), (None, "for ever"), (-1, "of the answer's TTL")):
+        loads = {"new-york": {"http": {"rate": 80, "cache_s": cache_s}}}
+        run = Story(loads=loads).history().run
+        assert own_cache(run, Client("new-york", "http")) == f"its own DNS cache {words}"
+        assert own_cache(run, Client("paris", "http")) == ""
