@@ -11,6 +11,7 @@ from emulator.controller.doctor import examine
 from emulator.controller.prepare import prepare
 from emulator.engine.image import ensure_node_image, image_report
 from emulator.errors import Exit, FileProblems, UsageError
+from emulator.examples import found
 from emulator.plan import make_plan, plan_to_json
 from emulator.report.plan import render_plan
 from emulator.report.status import render_doctor
@@ -53,9 +54,9 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:  # noqa: FBT001
     problems = {str(file): _problems(file) for file in files}
     if as_json:
         echo_json(problems)
-    for file, found in problems.items():
+    for file, said in problems.items():
         if not as_json:
-            click.echo("\n".join(found) if found else f"{file}: fine", err=bool(found))
+            click.echo("\n".join(said) if said else f"{file}: fine", err=bool(said))
     return Exit.USAGE if any(problems.values()) else Exit.PASSED
 
 
@@ -77,7 +78,7 @@ def is_scenario(file: Path) -> bool:
 
 def _has_key(file: Path, *keys: str) -> bool:
     try:
-        text = file.read_text()
+        text = found(file).read_text()
     except (OSError, UnicodeDecodeError):
         return False
     return any(line.startswith(keys) for line in text.splitlines())

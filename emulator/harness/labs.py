@@ -13,14 +13,12 @@ from emulator.controller.signals import undisturbed
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.errors import UsageError
+from emulator.examples import PLACES
 from emulator.harness.lab import LabUnderTest
 from emulator.plan import make_plan
 from emulator.scalars import label
 from emulator.topology.parse import load_topology
 from emulator.wan.remote import RemoteWan
-
-_PACKAGE = Path(__file__).parents[1]
-_SHIPPED = (_PACKAGE.parent / "topologies", _PACKAGE / "shipped" / "topologies")
 
 
 class Labs:
@@ -107,7 +105,7 @@ class Labs:
 
 def find_topology(file: Path | str, folders: Sequence[Path] = ()) -> Path:
     """The first of the places in which `file` is. Raises UsageError naming all of them."""
-    places = [*folders, Path.cwd(), *_SHIPPED]
+    places = [*folders, Path.cwd(), *PLACES]
     candidates = [Path(file)] if Path(file).is_absolute() else [place / file for place in places]
     for candidate in dict.fromkeys(candidates):
         if candidate.is_file():

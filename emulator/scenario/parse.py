@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from emulator.examples import found
 from emulator.scalars import duration, is_label, label, whole
 from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState
 from emulator.scenario.objectives import FAULT_FIGURES, parse_objective
@@ -26,7 +27,9 @@ _EXPECTATION = re.compile(r"recovery within (\S.*)")
 
 
 def load_scenario(path: Path) -> Scenario:
-    """Read a scenario file. UsageError if it cannot be read, FileProblems if it is wrong."""
+    """Read a scenario file, or the example of that bare name. UsageError if it cannot be read,
+    FileProblems if it is wrong."""
+    path = found(path)
     return parse_scenario(read_text(path), str(path))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from emulator.errors import suggest
+from emulator.examples import found
 from emulator.scalars import decimal, duration, frequency, is_label, label, whole, zone_name
 from emulator.topology.model import (
     City,
@@ -57,7 +58,9 @@ _NOWHERE = Location("", 0.0, 0.0)  # stands in for a location with a problem, ne
 
 
 def load_topology(path: Path) -> Topology:
-    """Read a topology file. UsageError if it cannot be read, FileProblems if it is wrong."""
+    """Read a topology file, or the example of that bare name. UsageError if it cannot be read,
+    FileProblems if it is wrong."""
+    path = found(path)
     return parse_topology(read_text(path), str(path))
 
 
