@@ -11,6 +11,7 @@ from statistics import quantiles
 
 from emulator.analysis.measurements import Agreement, CitySchedule, Spread, WireRecord
 from emulator.analysis.packets import Packets
+from emulator.analysis.periods import run_interval
 from emulator.analysis.timeline import FaultLife, History
 from emulator.clock import NS_PER_MS
 from emulator.events import PROVES_NOTHING, Request
@@ -174,7 +175,8 @@ def _apart(instants: Sequence[int], flow: int, t: int) -> int | None:
 
 
 def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
-    """How well each city kept its plan: from its requests, over all and between fault and heal."""
+    """How well each city kept its plan: from its requests, over all and between fault and heal.
+    What the clean-up after the run's end disturbs is no part of it."""
     episodes = _merged(
         (life.began, life.healed if life.healed is not None else history.last_ns)
         for life in history.injected()
@@ -182,7 +184,8 @@ def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
     cities: defaultdict[str, list[list[Request]]] = defaultdict(list)
     for client, requests in history.requests.items():
         cities[client.city].append(requests)
-    return tuple(_city_schedule(city, cities[city], episodes) for city in sorted(cities))
+    _, ends = run_interval(history)
+    return tuple(_city_schedule(city, cities[city], episodes, ends) for city in sorted(cities))
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[int]:
@@ -224,15 +227,11 @@ def _is_cut_short(history: History) -> bool:
 
 
 def _city_schedule(
-    city: str, clients: Sequence[Sequence[Request]], episodes: Sequence[int]
+    city: str, clients: Sequence[Sequence[Request]], episodes: Sequence[int], ends: int
 ) -> CitySchedule:
-    late = [r.t - r.planned for requests in clients for r in requests]
-    planned = (r.planned for requests in clients for r in requests)
-    inside = (
-        [ns for ns, t in zip(late, planned, strict=True) if bisect_right(episodes, t) & 1]
-        if episodes
-        else []
-    )
+    asked = [r for requests in clients for r in requests if r.planned < ends]
+    late = [r.t - r.planned for r in asked]
+    inside = [r.t - r.planned for r in asked if bisect_right(episodes, r.planned) & 1]
     latest = max(late, default=0)
     return CitySchedule(
         city,

@@ -49,5 +49,5 @@ def follow(step: Run, work: Path, environment: dict[str, str]) -> None:
             break
     assert done.returncode == step.code, said
     if step.code:
-        assert "new-york recovered after" in said, said
+        assert "new-york over stream recovered after" in said, said
         assert "TTL 20 s" in said, said
