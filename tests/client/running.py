@@ -90,6 +90,10 @@ class Running:
         """SIGTERM, and read to the end."""
         self.process.terminate()
         assert self.process.wait(PATIENCE_S) == 0
+        self.read_to_the_end()
+
+    def read_to_the_end(self) -> None:
+        """Of a process that has ended: its pipe may not be closed under the reader."""
         self._reader.join(PATIENCE_S)
 
 
@@ -137,3 +141,4 @@ def running(tmp_path: Path, settings: Mapping[str, Any]) -> Iterator[Running]:
             yield run
         finally:
             process.kill()
+            run.read_to_the_end()
