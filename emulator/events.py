@@ -157,6 +157,7 @@ class Check(Event):
     ok: bool
     end: int
     detail: str = ""
+    checker: str = ""  # the vantage site that made it; "": the server itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,8 +180,26 @@ class Generation(Event):
     server: str
     service: str
     number: int
-    up: list[str]
+    up: list[str]  # may be answered, by their health or in spite of it
     down: list[str]
+    forced: dict[str, str] = field(default_factory=dict)  # region -> down, up, drain
+    real: dict[str, str] = field(default_factory=dict)  # region -> UP, DOWN: what checks say
+    ramping: dict[str, float] = field(default_factory=dict)  # region -> share below 1
+    ttl: int = 0
+    serial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forced(Event):
+    """A name server was told to hold a region for down, up or drained, whatever its checks say."""
+
+    kind: ClassVar[str] = "forced"
+    server: str
+    service: str
+    region: str
+    state: str  # down, up, drain; auto: its checks decide again
+    until: int | None = None
+    reason: str = ""  # told, expired, restored after a restart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +298,7 @@ class Wait(Event):
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation,
+        Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation, Forced,
         Proxy, Daemon, Answer, Packet, Lost, Wire, Note, Wait,
     )
 }  # fmt: skip

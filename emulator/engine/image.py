@@ -41,7 +41,15 @@ KEPT_S = 3600  # an outdated image younger than this may be in use by a lab that
 PACKAGE = Path(__file__).resolve().parent.parent
 BUILD_FILES = ("Dockerfile", "dpkg-excludes", "packages.txt")
 BASE_FILES = ("base.sh", "dpkg-excludes")
-INSIDE = ("__init__.py", "errors.py", "units.py", "clock.py", "events.py", "impairment.py")
+INSIDE = (
+    "__init__.py",
+    "errors.py",
+    "units.py",
+    "clock.py",
+    "events.py",
+    "impairment.py",
+    "steering.py",
+)
 """The bottom floor, which the programs inside containers import; all of node/ goes beside it."""
 
 

@@ -25,6 +25,7 @@ def make_plan(topology: Topology, lab: str) -> Plan:
     paths = make_paths(topology)
     trips_s = round_trips_s(paths)
     cities = [site for site in sites if site.kind == "client"]
+    resolvers = {c.name: addressing.lan_address(c.number, addressing.ROUTER) for c in cities}
     plan = Plan(
         lab=lab,
         topology=topology,
@@ -32,7 +33,8 @@ def make_plan(topology: Topology, lab: str) -> Plan:
         hosts=(),
         paths=paths,
         services=address_services(topology, sites),
-        resolvers={c.name: addressing.lan_address(c.number, addressing.ROUTER) for c in cities},
+        resolvers=resolvers,
+        asks={city: (address,) for city, address in resolvers.items()},
         preferred={
             c.name: tuple(region for region, _ in nearest_regions(sites, trips_s, c.name))
             for c in cities

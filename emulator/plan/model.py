@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from emulator.impairment import Impairment
-from emulator.topology.model import Topology
+from emulator.steering import Policy
+from emulator.topology.model import DnsPolicy, Topology
 
 SiteKind = Literal["region", "client", "dns"]
 Role = Literal["edge", "server", "access", "client", "ns"]
@@ -98,6 +99,10 @@ class ServiceSpec:
     fall: int
     rise: int
     drain_timeout_s: float
+    names: tuple[str, ...]  # every DNS name of it, `fqdn` first
+    policy: Policy  # members resolved: all of them have the service
+    dns: DnsPolicy  # the rest of what the user wrote
+    checkers: tuple[str, ...]  # sites whose checks decide, in any case: the name servers'
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,7 @@ class Plan:
     hosts: tuple[HostSpec, ...]
     paths: tuple[PathSpec, ...]
     services: tuple[ServiceSpec, ...]
-    resolvers: Mapping[str, str]  # city -> address of its recursive resolver
+    resolvers: Mapping[str, str]  # city -> address of a recursive resolver of its own
+    asks: Mapping[str, tuple[str, ...]]  # city -> addresses that its clients ask, in order
     preferred: Mapping[str, tuple[str, ...]]  # city -> regions, by its resolver's rtt
     digest: str = ""

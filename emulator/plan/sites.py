@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from emulator.errors import UsageError
 from emulator.plan import addressing
@@ -92,4 +93,8 @@ def _service(topology: Topology, service: Service, k: int, numbers: dict[str, in
         fall=check.fall,
         rise=check.rise,
         drain_timeout_s=service.drain_timeout_s,
+        names=(f"{service.name}.{topology.zone}",),
+        policy=replace(service.dns.policy, members=tuple(r.name for r in regions)),
+        dns=service.dns,
+        checkers=tuple(server.name for server in topology.name_servers),
     )

@@ -9,6 +9,8 @@ from typing import Literal
 
 FAULT_KINDS = ("power", "crash", "freeze", "drain", "partition", "brownout")
 FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "brownout"]
+# What `force` tells the name servers, as Kill.settings["state"] says it.
+FORCED: Mapping[str, float] = {"down": 0.0, "up": 1.0, "drain": 2.0}
 Comparison = Literal["<=", "<", ">=", ">", "=="]
 
 # What a client does with a DNS answer: asks anew for every connection, keeps it for the answer's
@@ -81,11 +83,18 @@ class Load:
     cities: tuple[str, ...] = ()  # (): every city
     connections: int | None = None  # keepalive: kept open at least; stream: open; None: as needed
     cache_s: float = NO_CACHE  # how long a DNS answer is used: seconds, or one of the three above
+    negative_s: float = 0.0  # how long a failed lookup is believed
+    lifetime_s: float | None = None  # keepalive: a connection is given up after it; None: never
 
     def to_json(self) -> dict[str, float | None]:
         """As clients and histories hold it; `cache_s` None: for ever, which JSON cannot say."""
-        cache_s = None if math.isinf(self.cache_s) else self.cache_s
-        return {"rate": self.rate, "connections": self.connections, "cache_s": cache_s}
+        return {
+            "rate": self.rate,
+            "connections": self.connections,
+            "cache_s": None if math.isinf(self.cache_s) else self.cache_s,
+            "negative_s": self.negative_s,
+            "lifetime_s": self.lifetime_s,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,14 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True)
+class Vary:
+    """The whole scenario once for each value of one setting of its topology."""
+
+    setting: str  # a path in the topology file: "dns.ttl", "services.www.dns.all_down"
+    values: tuple[str, ...]  # as they would be written there
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A whole scenario file. Targets are names of sites and hosts: groups and tags are resolved
     by `scenario.targets.resolve_targets`, which knows the lab."""
@@ -162,6 +179,7 @@ class Scenario:
     expect: Expectation | None = None
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     runs: int = 1
+    vary: Vary | None = None
     seed: int | None = None
     source: str = ""
 

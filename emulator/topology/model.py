@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulator.steering import AllDown, CheckKind, Policy
+
+LATENCY = Policy("latency")
+
 Balance = Literal["l4", "l7"]
 CLIENT_KINDS = ("http", "keepalive", "stream", "udp")
 
@@ -21,12 +25,17 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """HTTP checks of a region's endpoint by a name server, on a fixed schedule."""
+    """Checks of a region's endpoint, on a fixed schedule."""
 
+    kind: CheckKind = "http"
     interval_s: float = 1.0
     timeout_s: float = 1.0  # never above the interval
-    fall: int = 3  # consecutive failures until DOWN
+    fall: int = 3  # failures until DOWN: in a row, or as `clear` says
     rise: int = 2  # consecutive successes until UP
+    clear: int | None = None  # failures add up until so many successes in a row (gdnsd)
+    hold_down_s: float = 0.0  # DOWN lasts that long at least
+    checkers: tuple[str, ...] = ()  # sites that check; (): every name server for itself
+    quorum: float = 0.5  # UP while more than this share of the checkers say so
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,25 @@ class DnsPolicy:
     """How a service's name is answered."""
 
     ttl_s: int = 5
-    policy: Literal["latency"] = "latency"
+    degraded_ttl_s: int | None = None  # while not every region is well; None: as ever
+    policy: Policy = LATENCY
+    all_down: AllDown = "all"
+    min_healthy: float = 0.0  # a region is well with this share of its servers UP; 0: with one
+    ramp_s: float = 0.0  # a region that comes back is given to more and more, for so long
+    ecs: bool = True  # name servers heed a query's client subnet
     health_check: HealthCheck = HealthCheck()
+    profile: str = ""  # the product whose timings these are
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Whom a city's clients ask. `unbound`: one of the city's own, with these settings of
+    unbound.conf; or, with `at`, that of another city; `none`: the name servers themselves."""
+
+    kind: Literal["unbound", "none"] = "unbound"
+    at: str = ""
+    ecs: bool = False  # tells the name servers the client's network (RFC 7871)
+    settings: Mapping[str, str] = field(default_factory=dict)  # "cache-min-ttl": "300"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +87,7 @@ class Service:
     rules: tuple[Rule, ...] = ()
     dns: DnsPolicy = DnsPolicy()
     drain_timeout_s: float = 30.0
+    names: tuple[str, ...] = ()  # further DNS names, below the zone; "@": the zone itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +117,7 @@ class City:
     location: Location
     timeouts: Timeouts = Timeouts()
     tags: tuple[str, ...] = ()
+    resolver: Resolver = Resolver()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,14 @@ def name_server(
         {
             "name": "new-york",
             "prefixes": ["127.3.0.0/16"],
-            "order": [["us-east", 9.0], ["eu-west", 76.0]],
+            "rtt_ms": {"us-east": 9.0, "eu-west": 76.0},
+            "distance_km": {"us-east": 330, "eu-west": 5100},
         },
         {
             "name": "paris",
             "prefixes": ["127.4.0.0/16"],
-            "order": [["eu-west", 7.0], ["us-east", 79.0]],
+            "rtt_ms": {"eu-west": 7.0, "us-east": 79.0},
+            "distance_km": {"eu-west": 780, "us-east": 6200},
         },
     ]
     settings = {"listen": [address], "port": PORT, "sites": sites, **changes}

@@ -20,7 +20,7 @@ def test_a_rendered_file_is_read_whole(tmp_path: Path) -> None:
     path.write_text(json.dumps(config_json()))
     config = load_config(path)
     assert config.services[0].regions["us-east"].health == ("198.18.1.254", 9001)
-    assert config.sites[0].order[0] == ("us-east", 9.0)
+    assert config.sites[0].rtt_ms["us-east"] == 9.0
 
 
 @pytest.mark.parametrize(

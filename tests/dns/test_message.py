@@ -16,7 +16,8 @@ import dns.rdataclass
 import dns.rdatatype
 import pytest
 
-from emulator.node.dns.message import Authority, Transport, respond
+from emulator.node.dns.message import Authority, respond
+from emulator.node.dns.values import Transport
 from emulator.node.dns.zone import Name
 from tests.dns.examples import (
     EU_WEST,
@@ -282,8 +283,8 @@ def test_tcp_answers_are_never_cut() -> None:
 
 def test_glue_is_left_out_before_anything_is_truncated() -> None:
     """Additional records are a courtesy: no TC for their sake (RFC 2181, 9)."""
-    servers: dict[Name, str] = {
-        (b"ns%d" % n, b"shop", b"test"): f"198.18.{n}.53" for n in range(20)
+    servers: dict[Name, tuple[str, ...]] = {
+        (b"ns%d" % n, b"shop", b"test"): (f"198.18.{n}.53",) for n in range(20)
     }
     state = replace(STATE, zone=replace(STATE.zone, name_servers=servers))
     answer = ask(query("shop.test", "NS", use_edns=False), state)

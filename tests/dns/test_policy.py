@@ -33,8 +33,8 @@ def test_order_follows_the_site_of_the_source(source: str, nearest: str) -> None
 
 def test_the_longest_prefix_wins() -> None:
     """A site inside another site's prefix is found."""
-    wide = Site("wide", ("10.0.0.0/8",), (("us-east", 1.0),))
-    narrow = Site("narrow", ("10.9.0.0/24",), (("eu-west", 1.0),))
+    wide = Site("wide", ("10.0.0.0/8",), {"us-east": 1.0}, {})
+    narrow = Site("narrow", ("10.9.0.0/24",), {"eu-west": 1.0}, {})
     policy = LatencyPolicy.of([wide, narrow], ())
     assert policy.order("10.9.0.5") == ("eu-west",)
     assert policy.order("10.8.0.5") == ("us-east",)

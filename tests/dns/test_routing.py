@@ -26,7 +26,8 @@ class Scene:
             self.live.take(self.service, region, Checked(now - 5, now, ok, "said so"))
 
     def up(self) -> set[str]:
-        return set(self.live.routing.up["www"])
+        regions = self.live.routing.services["www"].regions
+        return {name for name, state in regions.items() if state.is_offered}
 
     def generations(self) -> list[tuple[int, list[str], list[str]]]:
         return [(e.number, e.up, e.down) for e in self.events if isinstance(e, Generation)]

@@ -24,6 +24,8 @@ class Load:
     rate: float = 0.0  # requests/s
     connections: int | None = None
     cache_s: float | None = NO_CACHE
+    negative_s: float = 0.0  # a failed lookup is believed for so long
+    lifetime_s: float | None = None  # of a keepalive connection; None: as long as it lives
 
 
 def loads_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Load]:

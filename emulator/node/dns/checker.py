@@ -105,10 +105,10 @@ async def check_for_ever(
     anchor, offset = schedule
     last = await anchor.wait_until(lambda start: start + offset)
     while True:
-        take(await check(endpoint, service.timeout_s, clock))
+        take(await check(endpoint, service.check.timeout_s, clock))
 
         def due(start: float, last: float = last) -> float:
-            return next_due(start + offset, service.interval_s, last, loop.time())
+            return next_due(start + offset, service.check.interval_s, last, loop.time())
 
         last = await anchor.wait_until(due)
 

@@ -9,55 +9,98 @@ from pathlib import Path
 from typing import Any, Self
 
 from emulator.errors import UsageError
+from emulator.steering import AllDown, CheckKind, Policy
 
 Endpoint = tuple[str, int]
 
 TCP_IDLE_S = 10.0  # RFC 7766, 6.2.3: "on the order of seconds"
+STATE_FILE = "/var/lib/netemu/forced.json"  # forced states outlive a restart of the host
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """Where a region serves one service, and where its health is asked."""
+    """Where a region serves one service, by family ("": not at all), and where its health is
+    asked."""
 
     address: str
     health: Endpoint
+    address6: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """One name that moves between regions. `interval_s` and `timeout_s` are of the checks."""
+class HealthCheck:
+    """How a region is checked, and when its state changes. `clear` None: `fall` failures in a row
+    are DOWN; a number: `fall` failures, unless so many good checks in a row came between (gdnsd's
+    ok_thresh). DOWN lasts for `hold_down_s` at least."""
 
-    name: str
-    fqdn: str
-    ttl_s: int
+    kind: CheckKind
     interval_s: float
     timeout_s: float
     fall: int
     rise: int
+    clear: int | None = None
+    hold_down_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.timeout_s <= self.interval_s:
+            raise ValueError("timeout_s must be above 0 and at most interval_s")
+        if self.fall < 1 or self.rise < 1 or (self.clear is not None and self.clear < 1):
+            raise ValueError("fall, rise and clear are 1 at least")
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Names that move between regions together."""
+
+    name: str
+    fqdns: tuple[str, ...]  # the first is its own, the others are aliases
+    ttl_s: int
+    policy: Policy
     regions: Mapping[str, Region]
+    check: HealthCheck
+    degraded_ttl_s: int | None = None  # while not every region is well; None: as ever
+    all_down: AllDown = "all"
+    ecs: bool = True  # a query's client subnet counts, not its sender
+    ramp_s: float = 0.0  # a region that comes back is given to more and more, for so long
+    checkers: tuple[str, ...] = ()  # sites whose checks count; (): this server's own
+    quorum: float = 0.5  # a region is UP while more than this share of the checkers say so
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         regions = {
-            name: Region(region["address"], (region["health"][0], int(region["health"][1])))
+            name: Region(
+                region["address"],
+                (region["health"][0], int(region["health"][1])),
+                region.get("address6", ""),
+            )
             for name, region in data["regions"].items()
         }
-        return cls(**{**data, "regions": regions})
+        return cls(
+            **{
+                **data,
+                "fqdns": tuple(data["fqdns"]),
+                "policy": Policy.from_json(data["policy"]),
+                "check": HealthCheck(**data["check"]),
+                "checkers": tuple(data.get("checkers", ())),
+                "regions": regions,
+            }
+        )
 
     def __post_init__(self) -> None:
-        if not 0 < self.timeout_s <= self.interval_s:
-            raise ValueError(f"{self.fqdn}: timeout_s must be above 0 and at most interval_s")
-        if self.fall < 1 or self.rise < 1 or not self.regions:
-            raise ValueError(f"{self.fqdn}: needs fall >= 1, rise >= 1 and a region")
+        if not self.regions or not self.fqdns:
+            raise ValueError(f"{self.name}: needs a name and a region")
+        if not set(self.policy.regions()) <= set(self.regions):
+            raise ValueError(f"{self.name}: its policy names a region that does not have it")
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The source addresses of one place, and its regions with their round-trip times in ms."""
+    """The source addresses of one place, and how far its regions are."""
 
     name: str
     prefixes: tuple[str, ...]
-    order: tuple[tuple[str, float], ...]
+    rtt_ms: Mapping[str, float]
+    distance_km: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +111,35 @@ class Config:
     zone: str
     listen: tuple[str, ...]
     port: int
-    name_servers: Mapping[str, str]  # name inside the zone -> address
+    name_servers: Mapping[str, tuple[str, ...]]  # name inside the zone -> addresses, both families
     services: tuple[Service, ...]
     sites: tuple[Site, ...]
-    default_order: tuple[str, ...]
+    seed: int = 0  # of the draws
     tcp_idle_s: float = TCP_IDLE_S
+    admin: Endpoint = ("127.0.0.1", 9153)  # metrics, state and explanations over HTTP
+    reports: Endpoint | None = None  # where vantage sites send what they saw, UDP
+    state_file: str = STATE_FILE
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
+        plain = ("seed", "tcp_idle_s", "state_file")
+        known: dict[str, Any] = {key: data[key] for key in plain if key in data}
+        endpoints: dict[str, Any] = {
+            key: (data[key][0], int(data[key][1])) for key in ("admin", "reports") if data.get(key)
+        }
         return cls(
             server=data["server"],
             zone=data["zone"],
             listen=tuple(data["listen"]),
             port=int(data["port"]),
-            name_servers=dict(data["name_servers"]),
+            name_servers={name: tuple(a) for name, a in data["name_servers"].items()},
             services=tuple(Service.from_json(service) for service in data["services"]),
             sites=tuple(
-                Site(
-                    site["name"],
-                    tuple(site["prefixes"]),
-                    tuple((region, float(rtt_ms)) for region, rtt_ms in site["order"]),
-                )
+                Site(site["name"], tuple(site["prefixes"]), site["rtt_ms"], site["distance_km"])
                 for site in data["sites"]
             ),
-            default_order=tuple(data["default_order"]),
-            tcp_idle_s=float(data.get("tcp_idle_s", TCP_IDLE_S)),
+            **known,
+            **endpoints,
         )
 
 

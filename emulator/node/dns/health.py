@@ -9,9 +9,8 @@ against the region yet, and naming the nearest is better than naming none.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-State = Literal["UNKNOWN", "UP", "DOWN"]
+from emulator.node.dns.values import State
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from dnslib import CLASS, EDNS0, OPCODE, QTYPE, RCODE, RD, RR, A, DNSHeader, DNSQuestion, DNSRecord
 
 from emulator.node.dns.policy import LatencyPolicy, choose
-from emulator.node.dns.routing import Routing
+from emulator.node.dns.values import Routing, Transport
 from emulator.node.dns.wire import HEADER, Edns, MalformedError, Query, Question, parse_query
 from emulator.node.dns.zone import NEGATIVE_TTL_S, NS_TTL_S, SOA_TTL_S, Zone
-
-Transport = Literal["udp", "tcp"]
 
 UDP_SIZE = 1232  # bytes: fits IPv6's smallest MTU unfragmented (DNS flag day 2020)
 UDP_SIZE_PLAIN = 512  # RFC 1035, without EDNS
@@ -91,12 +88,17 @@ def _rrset(question: Question, source: str, state: Authority) -> list[RR]:
         order = state.policy.order(source)
         known = tuple(region for region in order if region in service.regions)
         strange = tuple(region for region in service.regions if region not in order)
-        regions = choose(known + strange, state.routing.up[service.name])
+        regions = choose(known + strange, _up(state, service.name))
         datas: list[RD] = [A(service.regions[region].address) for region in regions]
         ttl_s = service.ttl_s
     else:
         datas, ttl_s = state.zone.static(question.name, question.qtype, state.routing.serial)
     return [RR(question.labels, question.qtype, ttl=ttl_s, rdata=data) for data in datas]
+
+
+def _up(state: Authority, service: str) -> frozenset[str]:
+    regions = state.routing.services[service].regions
+    return frozenset(name for name, region in regions.items() if region.is_offered)
 
 
 def _negative_soa(state: Authority) -> RR:
@@ -107,7 +109,9 @@ def _negative_soa(state: Authority) -> RR:
 def _glue(zone: Zone) -> list[RR]:
     return [
         RR(name, QTYPE.A, ttl=NS_TTL_S, rdata=A(address))
-        for name, address in zone.name_servers.items()
+        for name, addresses in zone.name_servers.items()
+        for address in addresses
+        if ":" not in address
     ]
 
 

@@ -22,7 +22,7 @@ class LatencyPolicy:
     @classmethod
     def of(cls, sites: Iterable[Site], default: tuple[str, ...]) -> Self:
         table = [
-            (ip_network(prefix), tuple(region for region, _ in _nearest_first(site)))
+            (ip_network(prefix), tuple(sorted(site.rtt_ms, key=site.rtt_ms.__getitem__)))
             for site in sites
             for prefix in site.prefixes
         ]
@@ -33,10 +33,6 @@ class LatencyPolicy:
         """Regions, nearest first, for a resolver at `source`; the default for a stranger."""
         address = ip_address(source)
         return next((order for network, order in self.sites if address in network), self.default)
-
-
-def _nearest_first(site: Site) -> list[tuple[str, float]]:
-    return sorted(site.order, key=lambda entry: entry[1])
 
 
 def choose(order: tuple[str, ...], up: Collection[str]) -> tuple[str, ...]:

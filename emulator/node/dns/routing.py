@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from emulator.clock import NS_PER_S, Clock
 from emulator.events import Check, Event, Generation, Health
 from emulator.node.dns.config import Service
 from emulator.node.dns.health import HealthState
+from emulator.node.dns.values import RegionState, Routing, ServiceState
 
 Emit = Callable[[Event], None]
 
@@ -23,14 +24,6 @@ class Checked:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """What answers follow. Never changed, only replaced as a whole."""
-
-    serial: int
-    up: Mapping[str, frozenset[str]]  # service -> regions that are not DOWN
-
-
 class LiveRouting:
     """The present routing and the states behind it. `emit` gets every event, in order."""
 
@@ -39,14 +32,14 @@ class LiveRouting:
         self._clock = clock
         self._emit = emit
         self._states = {
-            (service.name, region): HealthState(service.fall, service.rise)
+            (service.name, region): HealthState(service.check.fall, service.check.rise)
             for service in services
             for region in service.regions
         }
         self._live: dict[str, Generation] = {}
         # The clock's seconds as serial: a restarted server does not fall behind its former self.
         serial = clock.now_ns() // NS_PER_S
-        self.routing = Routing(serial, {s.name: frozenset(s.regions) for s in services})
+        self.routing = Routing(serial, {s.name: self._state_of(s) for s in services})
 
     def take(self, service: Service, region: str, checked: Checked) -> None:
         """A check ended: record it and, where it changes a state, switch the routing."""
@@ -85,9 +78,10 @@ class LiveRouting:
 
     def _switch(self, service: Service) -> None:
         states = {region: self._states[service.name, region].state for region in service.regions}
-        up = frozenset(region for region, state in states.items() if state != "DOWN")
+        up = [region for region, state in states.items() if state != "DOWN"]
         serial = max(self.routing.serial + 1, self._clock.now_ns() // NS_PER_S)
-        self.routing = Routing(serial, {**self.routing.up, service.name: up})
+        services = {**self.routing.services, service.name: self._state_of(service)}
+        self.routing = Routing(serial, services)
         if "UNKNOWN" in states.values():
             return
         live = self._live.get(service.name)
@@ -96,11 +90,15 @@ class LiveRouting:
             server=self._server,
             service=service.name,
             number=live.number + 1 if live else 1,
-            up=[region for region in states if region in up],
+            up=up,
             down=[region for region in states if region not in up],
         )
         self._live[service.name] = generation
         self._emit(generation)
+
+    def _state_of(self, service: Service) -> ServiceState:
+        states = {r: RegionState(self._states[service.name, r].state) for r in service.regions}
+        return ServiceState(states, service.ttl_s)
 
 
 def _reason(before: HealthState, checked: Checked) -> str:

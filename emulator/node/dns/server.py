@@ -15,9 +15,10 @@ from emulator.errors import NotReady
 from emulator.events import Event, Lost, encode
 from emulator.node.dns.checker import Anchor, check_for_ever, first_offset
 from emulator.node.dns.config import Config, Service
-from emulator.node.dns.message import Authority, Transport, respond
+from emulator.node.dns.message import Authority, respond
 from emulator.node.dns.policy import LatencyPolicy
 from emulator.node.dns.routing import Checked, Emit, LiveRouting
+from emulator.node.dns.values import Transport
 from emulator.node.dns.zone import Zone
 
 Respond = Callable[[bytes, str, Transport], bytes | None]
@@ -160,7 +161,7 @@ class Checks:
         self._live = live
         self._anchor = Anchor(asyncio.get_running_loop().time())
         self._offsets = [
-            (service, region, first_offset(index, len(pairs), service.interval_s))
+            (service, region, first_offset(index, len(pairs), service.check.interval_s))
             for index, (service, region) in enumerate(pairs)
         ]
 
@@ -190,7 +191,7 @@ class Checks:
 
 async def run(config: Config, zone: Zone, clock: Clock, emit: Emit, commands: int) -> None:
     """Serve the zone until cancelled. NotReady if an address cannot be listened on."""
-    policy = LatencyPolicy.of(config.sites, config.default_order)
+    policy = LatencyPolicy.of(config.sites, tuple(sorted(config.services[0].regions)))
     live = LiveRouting(config.server, config.services, clock, emit)
     checks = Checks(config.services, clock, live)
 

@@ -35,7 +35,7 @@ class Zone:
 
     origin: Name
     primary: Name
-    name_servers: Mapping[Name, str]
+    name_servers: Mapping[Name, tuple[str, ...]]
     services: Mapping[Name, Service]
     names: frozenset[Name]  # every name that exists, with those that only have names below them
 
@@ -44,9 +44,10 @@ class Zone:
         """The zone of a configuration; ValueError where its names clash or lie outside."""
         origin = parse_name(config.zone)
         servers = {parse_name(f"{n}.{config.zone}"): a for n, a in config.name_servers.items()}
-        services = {parse_name(service.fqdn): service for service in config.services}
+        named = [(parse_name(f), service) for service in config.services for f in service.fqdns]
+        services = dict(named)
         outside = [name for name in services if name[-len(origin) :] != origin]
-        if outside or servers.keys() & services.keys() or len(services) < len(config.services):
+        if outside or servers.keys() & services.keys() or len(services) < len(named):
             raise ValueError("a service's name is outside the zone, or is used twice")
         if not servers:
             raise ValueError("a zone needs a name server")
@@ -68,7 +69,7 @@ class Zone:
         if name == self.origin and qtype == QTYPE.NS:
             return [NS(server) for server in self.name_servers], NS_TTL_S
         if name in self.name_servers and qtype == QTYPE.A:
-            return [A(self.name_servers[name])], NS_TTL_S
+            return [A(a) for a in self.name_servers[name] if ":" not in a], NS_TTL_S
         return [], 0
 
 

@@ -12,6 +12,7 @@ RING_BYTES = 16 << 20  # some minutes of a two-region lab; the recorder reads al
 STATES = {
     "health": ("server", "service", "region"),
     "generation": ("server", "service"),
+    "forced": ("server", "service", "region"),
     "proxy": ("region", "service", "server"),
     "lookup": ("city",),
     "daemon": ("host", "name"),

@@ -8,6 +8,8 @@ from typing import Any
 from emulator.plan import addressing
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
 from emulator.plan.paths import nearest_regions, round_trips_s
+from emulator.topology.model import Location
+from emulator.topology.places import distance_km
 
 
 def render_dns(plan: Plan, host: HostSpec) -> str:
@@ -18,10 +20,9 @@ def render_dns(plan: Plan, host: HostSpec) -> str:
         "zone": plan.topology.zone,
         "listen": [addressing.name_server_address(site.number), site.wan_address],
         "port": addressing.DNS_PORT,
-        "name_servers": name_servers(plan),
+        "name_servers": {name: [address] for name, address in name_servers(plan).items()},
         "services": [_service(service) for service in plan.services],
         "sites": [_site(plan, trips_s, other) for other in plan.sites],
-        "default_order": sorted(s.name for s in plan.sites if s.kind == "region"),
     }
     return json.dumps(config, indent=2) + "\n"
 
@@ -42,22 +43,31 @@ def _service(service: ServiceSpec) -> dict[str, Any]:
     }
     return {
         "name": service.name,
-        "fqdn": service.fqdn,
+        "fqdns": [service.fqdn],
         "ttl_s": service.ttl_s,
-        "interval_s": service.interval_s,
-        "timeout_s": service.timeout_s,
-        "fall": service.fall,
-        "rise": service.rise,
+        "policy": service.policy.to_json(),
+        "check": {
+            "kind": "http",
+            "interval_s": service.interval_s,
+            "timeout_s": service.timeout_s,
+            "fall": service.fall,
+            "rise": service.rise,
+        },
         "regions": regions,
     }
 
 
 def _site(plan: Plan, trips_s: dict[tuple[str, str], float], site: SiteSpec) -> dict[str, Any]:
-    """Every address that a query from this site may carry, and the regions by round trip (ms)."""
+    """Every address that a query from this site may carry, and how far it is to each region."""
     prefixes = [site.lan_prefix, site.public_prefix, f"{site.wan_address}/32"]
-    order = nearest_regions(plan.sites, trips_s, site.name)
+    near = nearest_regions(plan.sites, trips_s, site.name)
+    here = Location("", site.latitude, site.longitude)
     return {
         "name": site.name,
         "prefixes": [prefix for prefix in prefixes if prefix],
-        "order": [[region, round(rtt_s * 1e3, 3)] for region, rtt_s in order],
+        "rtt_ms": {region: round(rtt_s * 1e3, 3) for region, rtt_s in near},
+        "distance_km": {
+            region.name: round(distance_km(here, region.location))
+            for region in plan.topology.regions
+        },
     }
