@@ -166,7 +166,7 @@ def test_traffic_is_what_was_asked_for(lab, world):
         header = lab.recording.history.run
     assert header.loads["paris"]["http"]["rate"] == pytest.approx(72)
     assert header.loads["paris"]["stream"] | {"rate": 0} == {
-        "rate": 0, "connections": 4, "cache_s": -1.0,
+        "rate": 0, "connections": 4, "cache_s": -1.0, "negative_s": 0.0, "lifetime_s": None,
     }  # fmt: skip
     assert header.loads.get("new-york", {}) == {}
     assert world.rates == {}

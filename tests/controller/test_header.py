@@ -98,11 +98,12 @@ def test_who_never_asks_again_has_no_bound(header):
 
 def test_the_loads_are_told_by_city(header):
     """As the clients are told; the rates are the most of any city, for ordering and gaps."""
+    kept = {"negative_s": 0.0, "lifetime_s": None}
     assert header.loads == {
-        "new-york": {"http": {"rate": 80.0, "connections": None, "cache_s": 0.0}},
+        "new-york": {"http": {"rate": 80.0, "connections": None, "cache_s": 0.0} | kept},
         "paris": {
-            "http": {"rate": 5.0, "connections": None, "cache_s": None},
-            "keepalive": {"rate": 20.0, "connections": 10, "cache_s": 0.0},
+            "http": {"rate": 5.0, "connections": None, "cache_s": None} | kept,
+            "keepalive": {"rate": 20.0, "connections": 10, "cache_s": 0.0} | kept,
         },
     }
     assert header.rates == {"http": 80.0, "keepalive": 20.0}

@@ -68,7 +68,9 @@ def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:
         "name": "www", "fqdn": "www.shop.test", "port": 80, "echo_port": 7,
     }  # fmt: skip
     assert config["regions"] == {"us-east": ["198.18.1.0/24"], "eu-west": ["198.18.2.0/24"]}
-    light = {"rate": 5.0, "connections": None, "cache_s": 0.0}
+    light = {
+        "rate": 5.0, "connections": None, "cache_s": 0.0, "negative_s": 0.0, "lifetime_s": None,
+    }  # fmt: skip
     assert config["loads"] == dict.fromkeys(("http", "keepalive", "stream", "udp"), light)
     new_york = config_of(wide(), "new-york/client", "client.json")
     assert new_york["timeouts"]["response_s"] == 4.0
