@@ -18,6 +18,7 @@ from emulator.events import (
     Daemon,
     Event,
     Fault,
+    Forced,
     Generation,
     Health,
     Lookup,
@@ -90,6 +91,7 @@ class History:
         self.checks: list[Check] = []
         self.health: list[Health] = []
         self.generations: list[Generation] = []
+        self.forced: list[Forced] = []
         self.proxies: list[Proxy] = []
         self.daemons: list[Daemon] = []
         self.lookups: list[Lookup] = []
@@ -245,6 +247,7 @@ _STORE: dict[type[Event], Any] = {
     Check: _listed("checks"),
     Health: _listed("health"),
     Generation: _listed("generations"),
+    Forced: _listed("forced"),
     Proxy: _listed("proxies"),
     Daemon: _listed("daemons"),
     Lookup: _listed("lookups"),

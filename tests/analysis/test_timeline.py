@@ -6,7 +6,7 @@ import pytest
 
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import History, read_history
-from emulator.events import Packet, encode
+from emulator.events import Check, Forced, Generation, Packet, encode
 from tests.builders import Story, ns
 
 
@@ -113,3 +113,30 @@ def test_a_fault_that_was_not_injected_is_not_measured():
     assert history.injected() == []
     assert history.faults["f"].failed == "no such container"
     assert measure(history).faults == ()
+
+
+def test_what_name_servers_say_of_forced_states_is_kept(tmp_path):
+    """Forced states, the vantage of a check, a generation's new fields: typed, from a file."""
+    said = [
+        Forced(t=5, server="ns1", service="www", region="us-east", state="drain", until=9),
+        Check(t=6, server="ns1", service="www", region="us-east", ok=True, end=7, checker="paris"),
+        Generation(t=8, server="ns1", service="www", number=2, up=["eu-west"], down=["us-east"],
+                   forced={"us-east": "drain"}, real={"us-east": "UP"}, ramping={"eu-west": 0.5},
+                   ttl=5, serial=12),
+    ]  # fmt: skip
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(b"".join(encode(event.to_json()) for event in said))
+    history = read_history(path)
+    assert [*history.forced, *history.checks, *history.generations] == said
+
+
+def test_histories_of_before_forced_states_are_still_read(tmp_path):
+    """Their checks are the servers' own, their generations know of nothing forced."""
+    path = tmp_path / "history.jsonl"
+    path.write_text(
+        '{"kind":"check","t":1,"server":"ns1","service":"www","region":"a","ok":true,"end":2}\n'
+        '{"kind":"generation","t":3,"server":"ns1","service":"www","number":1,"up":["a"],"down":[]}\n'
+    )
+    history = read_history(path)
+    assert history.checks[0].checker == ""
+    assert (history.generations[0].forced, history.generations[0].ramping) == ({}, {})
