@@ -20,6 +20,7 @@ FIRST_SERVER = 11
 
 ECHO_PORT = 7  # RFC 862
 DNS_PORT = 53
+REPORTS_PORT = 9953  # where name servers hear what vantage sites saw, UDP
 
 
 def wan_address(site: int) -> str:

@@ -33,19 +33,21 @@ def with_rules(*rules: Rule) -> str:
 
 
 def test_a_name_server_knows_who_asks_from_every_address_of_a_site() -> None:
-    """LAN, public prefix and WAN address of each site, and its regions, nearest first."""
+    """LAN, public prefix and WAN address of each site, and how far each region is."""
     sites = {site["name"]: site for site in config_of(two_region(), "ns1", "dns.json")["sites"]}
     assert sites["us-east"]["prefixes"] == ["10.1.0.0/24", "198.18.1.0/24", "100.64.0.1/32"]
     assert sites["new-york"]["prefixes"] == ["10.3.0.0/24", "100.64.0.3/32"]
     assert sites["ns1"]["prefixes"] == ["198.18.5.0/24", "100.64.0.5/32"]
-    assert [region for region, _ in sites["paris"]["order"]] == ["eu-west", "us-east"]
-    assert sites["us-east"]["order"][0] == ["us-east", 0.0]
+    assert sites["us-east"]["rtt_ms"]["us-east"] == 0.0
+    assert sites["us-east"]["distance_km"]["us-east"] == 0
 
 
-def test_a_name_servers_orders_are_the_plans_round_trips() -> None:
-    """Milliseconds, both directions of the path: what `paths:` says counts."""
+def test_a_name_servers_round_trips_are_the_plans_and_its_distances_the_maps() -> None:
+    """Milliseconds, both directions of the path: what `paths:` says counts, but moves no city."""
     sites = {site["name"]: site for site in config_of(wide(), "ns1", "dns.json")["sites"]}
-    assert sites["paris"]["order"][0] == ["us-east", 4.0]
+    paris = sites["paris"]
+    assert paris["rtt_ms"]["us-east"] == 4.0 == min(paris["rtt_ms"].values())
+    assert min(paris["distance_km"], key=paris["distance_km"].get) == "eu-west"
 
 
 def test_a_name_server_is_told_each_services_regions_and_checks() -> None:
@@ -53,11 +55,12 @@ def test_a_name_server_is_told_each_services_regions_and_checks() -> None:
     config = config_of(two_region(), "ns2", "dns.json")
     assert config["server"] == "ns2"
     assert config["listen"] == ["198.18.6.53", "100.64.0.6"]
-    assert config["name_servers"] == {"ns1": "198.18.5.53", "ns2": "198.18.6.53"}
-    assert config["default_order"] == ["eu-west", "us-east"]
+    assert config["name_servers"] == {"ns1": ["198.18.5.53"], "ns2": ["198.18.6.53"]}
     [www] = config["services"]
     assert www["regions"]["us-east"] == {"address": "198.18.1.1", "health": ["198.18.1.254", 9001]}
-    assert (www["ttl_s"], www["interval_s"], www["fall"], www["rise"]) == (5, 1.0, 3, 2)
+    assert (www["ttl_s"], www["policy"]["kind"]) == (5, "latency")
+    assert www["policy"]["members"] == ["us-east", "eu-west"]
+    assert (www["check"]["interval_s"], www["check"]["fall"], www["check"]["rise"]) == (1.0, 3, 2)
 
 
 def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:

@@ -1,8 +1,9 @@
-"""`dns.json`: the zone, the services' regions and checks, and what is near to whom."""
+"""`dns.json`: the zone, the services' regions, policies and checks, and what is near to whom."""
 
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 from emulator.plan import addressing
@@ -21,9 +22,14 @@ def render_dns(plan: Plan, host: HostSpec) -> str:
         "listen": [addressing.name_server_address(site.number), site.wan_address],
         "port": addressing.DNS_PORT,
         "name_servers": {name: [address] for name, address in name_servers(plan).items()},
-        "services": [_service(service) for service in plan.services],
+        "services": [service_config(service) for service in plan.services],
         "sites": [_site(plan, trips_s, other) for other in plan.sites],
+        # A run tells its own seed later; until then equal labs draw alike, on every machine.
+        "seed": zlib.crc32(plan.lab.encode()),
     }
+    if any(service.dns.health_check.checkers for service in plan.services):
+        address = addressing.name_server_address(site.number)
+        config["reports"] = [address, addressing.REPORTS_PORT]
     return json.dumps(config, indent=2) + "\n"
 
 
@@ -36,24 +42,39 @@ def name_servers(plan: Plan) -> dict[str, str]:
     }
 
 
-def _service(service: ServiceSpec) -> dict[str, Any]:
+def service_config(service: ServiceSpec) -> dict[str, Any]:
+    """One service as name servers and vantages are told of it."""
+    dns = service.dns
     regions = {
         region: {"address": address, "health": list(service.health[region])}
         for region, address in service.addresses.items()
     }
     return {
         "name": service.name,
-        "fqdns": [service.fqdn],
-        "ttl_s": service.ttl_s,
+        "fqdns": list(service.names),
+        "ttl_s": dns.ttl_s,
         "policy": service.policy.to_json(),
-        "check": {
-            "kind": "http",
-            "interval_s": service.interval_s,
-            "timeout_s": service.timeout_s,
-            "fall": service.fall,
-            "rise": service.rise,
-        },
         "regions": regions,
+        "check": _check(service),
+        "degraded_ttl_s": dns.degraded_ttl_s,
+        "all_down": dns.all_down,
+        "ecs": dns.ecs,
+        "ramp_s": dns.ramp_s,
+        "checkers": list(dns.health_check.checkers),
+        "quorum": dns.health_check.quorum,
+    }
+
+
+def _check(service: ServiceSpec) -> dict[str, Any]:
+    check = service.dns.health_check
+    return {
+        "kind": check.kind,
+        "interval_s": check.interval_s,
+        "timeout_s": check.timeout_s,
+        "fall": check.fall,
+        "rise": check.rise,
+        "clear": check.clear,
+        "hold_down_s": check.hold_down_s,
     }
 
 
