@@ -27,7 +27,7 @@ def test_a_rendered_file_is_read_whole(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"timeout_s": 1.5}, "timeout_s must be above 0 and at most interval_s"),
-        ({"fall": 0}, "needs fall >= 1"),
+        ({"fall": 0}, "fall, rise and clear are 1 at least"),
         ({"regions": {}}, "and a region"),
         ({"surprise": 1}, "surprise"),
     ],

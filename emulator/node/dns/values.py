@@ -76,7 +76,8 @@ class Facts:
 
     rcode: str  # "NOERROR"
     qtype: str  # "A", "TYPE666"
-    regions: tuple[str, ...] = ()
+    service: str = ""  # whose name was asked for
+    regions: tuple[str, ...] = ()  # that the answer names
     has_subnet: bool = False  # the query carried a client subnet
     is_truncated: bool = False
 
