@@ -1,0 +1,306 @@
+"""Name servers by hand: hold a region for down, up or drained; what they hold, why, how much.
+
+Each name server tells all of it by HTTP inside its own host, so a question needs its host's init
+and its `dns` daemon; one that does not answer in `ASK_S` is named, never waited for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from emulator.clock import NS_PER_S
+from emulator.controller.inject import locked
+from emulator.controller.lab import Lab
+from emulator.engine.base import ContainerState
+from emulator.errors import UsageError, WanError, suggest
+
+ADMIN = "http://127.0.0.1:9153"
+ASK_S = 2.0
+CONFIRM_S = 3.0  # a forced state reaches answers in 50 ms; the rest is a busy machine's
+POLL_S = 0.1
+FORCED_STATES = ("down", "up", "drain", "auto")
+
+State = dict[str, Any]  # of one name server, as its /state says; {"error": why} of one that is mute
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whom an answer is for: the address that asks and the network it tells of, "" for none."""
+
+    source: str
+    subnet: str
+    words: str  # "paris, by its resolver 10.4.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What name servers hold after they were told."""
+
+    states: Mapping[str, State]
+    until_ns: int | None
+    now_ns: int
+    deaf: Mapping[str, str]  # name server -> why it could not be told
+
+
+def name_servers(lab: Lab) -> list[str]:
+    """Every name server of the plan, dead or alive."""
+    return [host.name for host in lab.plan.hosts if host.role == "ns"]
+
+
+def tell_force(
+    lab: Lab, region: str, service: str | None, state: str, until_ns: int | None = None
+) -> int:
+    """Tell every name server that lives; the instant (ns) before the first was told.
+
+    `state` auto: its checks decide again. A frozen server hears it when it wakes, a dead one never.
+    Raises UsageError for what the plan does not have, WanError when not one could be told.
+    """
+    began = lab.wan.now_ns()
+    _tell(lab, region, service, state, until_ns)
+    return began
+
+
+def _tell(
+    lab: Lab, region: str, service: str | None, state: str, until_ns: int | None
+) -> dict[str, str]:
+    """Those that could not be told, and why."""
+    services_with(lab, region, service)
+    deaf = _fallen(lab, hearing=(ContainerState.RUNNING, ContainerState.PAUSED))
+    command = {"op": "force", "region": region, "service": service, "state": state,
+               "until": until_ns}  # fmt: skip
+    send = {"daemon": "dns", "line": json.dumps(command)}
+    hear = [server for server in name_servers(lab) if server not in deaf]
+    answers = lab.wan.hosts({server: ("send", send) for server in hear}, ASK_S)
+    deaf |= {server: why for server, a in answers.items() if (why := _failure(a))}
+    if len(deaf) == len(name_servers(lab)):
+        raise WanError(f"no name server could be told: {_each(deaf)}")
+    return deaf
+
+
+def services_with(lab: Lab, region: str, service: str | None = None) -> list[str]:
+    """The services that this region has; `service`: only that one. Raises UsageError."""
+    regions = [r.name for r in lab.plan.topology.regions]
+    if region not in regions:
+        raise UsageError(f"{region} is no region of lab {lab.name}; {_near(region, regions)}")
+    names = [s.name for s in lab.plan.services]
+    if service is not None and service not in names:
+        raise UsageError(f"{service} is no service of lab {lab.name}; {_near(service, names)}")
+    having = [s.name for s in lab.plan.services if region in s.addresses]
+    chosen = [name for name in having if service in (None, name)]
+    if not chosen:
+        raise UsageError(f"{region} does not have {service or 'any service'}")
+    return chosen
+
+
+def force(  # noqa: PLR0913, PLR0917 - the command's own words
+    lab: Lab,
+    region: str,
+    state: str,
+    service: str | None = None,
+    for_s: float | None = None,
+    is_sure: bool = False,  # noqa: FBT001, FBT002
+) -> Held:
+    """Tell every name server, and wait until each that lives says that it holds it.
+
+    Raises UsageError where `down` or `drain` would leave a name server nothing to offer, unless
+    `is_sure`; WanError when one that was told does not say so in time.
+    """
+    chosen = services_with(lab, region, service)
+    with locked(lab, f"dns force {region} {state}"):
+        if state in {"down", "drain"} and not is_sure:
+            _refuse_to_strand(name_server_states(lab), region, chosen, state)
+        until = None if for_s is None else lab.wan.now_ns() + round(for_s * NS_PER_S)
+        deaf = _tell(lab, region, service, state, until)
+        told = [server for server in name_servers(lab) if server not in deaf]
+        states = _wait_until_held(lab, told, region, chosen, state, until)
+    return Held(states, until, lab.wan.now_ns(), deaf)
+
+
+def _refuse_to_strand(
+    states: Mapping[str, State], region: str, services: Sequence[str], state: str
+) -> None:
+    left = list(stranded(states, region, services))
+    if left:
+        what = "; ".join(f"{server} would have no other region of {name}" for server, name in left)
+        verb = "draining" if state == "drain" else "forcing down"
+        raise UsageError(f"not {verb} {region}: {what} to offer. If that is meant: --yes")
+
+
+def stranded(
+    states: Mapping[str, State], region: str, services: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Each (name server, service) that would have no other region that is UP or forced up."""
+    for server, held in states.items():
+        for name in services:
+            regions = held.get("services", {}).get(name, {}).get("regions")
+            if regions is None:  # a server that is mute is not judged
+                continue
+            others = (r for other, r in regions.items() if other != region)
+            if not any(_is_offered(r) for r in others):
+                yield server, name
+
+
+def _is_offered(region: Mapping[str, Any]) -> bool:
+    forced = region["forced"]
+    return bool(forced == "up" if forced else region["health"] == "UP")
+
+
+def _wait_until_held(  # noqa: PLR0913, PLR0917
+    lab: Lab,
+    told: Sequence[str],
+    region: str,
+    services: Sequence[str],
+    state: str,
+    until: int | None,
+) -> dict[str, State]:
+    """All of their states, once each that can answer holds what it was told."""
+    deadline = lab.clock.now_ns() + round(CONFIRM_S * NS_PER_S)
+    wanted = (None, None) if state == "auto" else (state, until)
+    while True:
+        states = name_server_states(lab)
+        late = [
+            server
+            for server in told
+            if "error" not in states[server]
+            and any(_forced(states[server], name, region) != wanted for name in services)
+        ]
+        if not late:
+            return states
+        if lab.clock.now_ns() > deadline:
+            raise WanError(f"{' and '.join(late)} did not say within {CONFIRM_S:g} s that it holds "
+                           f"{region} for {state}; see: netemu logs {late[0]}")  # fmt: skip
+        lab.clock.sleep(POLL_S)
+
+
+def _forced(state: State, service: str, region: str) -> tuple[str | None, int | None]:
+    held = state["services"][service]["regions"][region]
+    return held["forced"], held["until"]
+
+
+def name_server_states(lab: Lab) -> dict[str, State]:
+    """What each name server holds about every region: its /state, or {"error": why it is mute}."""
+    return {server: _decoded(reply) for server, reply in _ask(lab, "/state").items()}
+
+
+def explanations(
+    lab: Lab, name: str, asking: Asking, servers: Iterable[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Why each name server answers this name so: JSON of steering.Explanation, or {"error": why}.
+    `servers` (): all. Raises UsageError for one that is none."""
+    question = {"name": name, "source": asking.source}
+    question |= {"subnet": asking.subnet} if asking.subnet else {}
+    replies = _ask(lab, f"/explain?{urlencode(question)}", servers)
+    return {server: _decoded(reply) for server, reply in replies.items()}
+
+
+def metrics(lab: Lab, servers: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """What each name server counted: {"text": in Prometheus' format}, or {"error": why}."""
+    return _ask(lab, "/metrics", servers)
+
+
+def asking_from(lab: Lab, origin: str, subnet: str = "") -> Asking:
+    """A city as the name servers see it, or an address. Raises UsageError."""
+    if subnet:
+        subnet = _network(subnet)
+    cities = {city.name: city for city in lab.plan.topology.cities}
+    if origin not in cities:
+        return Asking(_address(origin, cities), subnet, origin)
+    city = cities[origin]
+    if city.resolver.kind == "none":
+        return Asking(_client(lab, origin), subnet, f"{origin}, whose clients ask by themselves")
+    keeper = city.resolver.at or origin
+    source = lab.plan.resolvers[keeper]
+    words = f"{origin}, by {'its' if keeper == origin else keeper + chr(39) + 's'} resolver"
+    if not subnet and (city.resolver.ecs or cities[keeper].resolver.ecs):
+        subnet = next(s.lan_prefix or "" for s in lab.plan.sites if s.name == origin)
+        words += ", which sends the client subnet"
+    return Asking(source, subnet, words)
+
+
+def _client(lab: Lab, city: str) -> str:
+    interfaces = lab.spec(f"{city}/client").interfaces
+    return interfaces[0].addresses[0].split("/")[0]
+
+
+def _address(text: str, cities: Iterable[str]) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        near = _near(text, cities)
+        raise UsageError(f"--from: {text} is no city of this lab and no address; {near}") from None
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError as error:
+        raise UsageError(f"--subnet: {error}; write it like 10.4.0.0/24") from error
+
+
+def _ask(lab: Lab, path: str, servers: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """Each server's answer as {"text": ...}, or {"error": why there is none}."""
+    known = name_servers(lab)
+    chosen = list(servers) or known
+    for server in chosen:
+        if server not in known:
+            near = _near(server, known)
+            raise UsageError(f"{server} is no name server of lab {lab.name}; {near}")
+    mute = {server: {"error": why} for server, why in _fallen(lab).items()}
+    argv = ["curl", "-sS", "--max-time", f"{ASK_S:g}", ADMIN + path]
+    run = ("run", {"argv": argv, "timeout_s": ASK_S})
+    answers = lab.wan.hosts({server: run for server in chosen if server not in mute}, ASK_S)
+    told = {server: _text(answer) for server, answer in answers.items()}
+    return {server: told.get(server) or mute[server] for server in chosen}
+
+
+def _text(answer: Mapping[str, Any]) -> dict[str, Any]:
+    if why := _failure(answer):
+        return {"error": why}
+    if answer.get("rc"):
+        return {"error": f"its dns daemon does not answer: {answer.get('err', '').strip()}"}
+    return {"text": answer.get("out", "")}
+
+
+def _decoded(reply: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON out of an answer's text; an error stays one."""
+    if "error" in reply:
+        return dict(reply)
+    try:
+        told = json.loads(reply["text"])
+    except ValueError:
+        return {"error": f"it said: {reply['text'].strip()[:200] or 'nothing'}"}
+    return told if isinstance(told, dict) else {"error": f"it said: {told}"}
+
+
+def _fallen(
+    lab: Lab, hearing: Sequence[ContainerState] = (ContainerState.RUNNING,)
+) -> dict[str, str]:
+    """Name servers that nobody can ask, and why."""
+    words = {ContainerState.PAUSED: "it is frozen", ContainerState.EXITED: "it has no power"}
+    states = {c.host: c.state for c in lab.engine.containers(lab.name)}
+    return {
+        server: words.get(states[server], f"it is {states[server]}") if server in states
+        else "its container is missing"
+        for server in name_servers(lab)
+        if states.get(server) not in hearing
+    }  # fmt: skip
+
+
+def _failure(answer: Mapping[str, Any]) -> str:
+    if answer.get("silent"):
+        return f"it did not answer within {ASK_S:g} s"
+    return str(answer.get("error", ""))
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    names = list(known)
+    return suggest(word, names) or f"there are {', '.join(names)}"
+
+
+def _each(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in reasons.items())
