@@ -5,7 +5,8 @@ from __future__ import annotations
 from emulator.clock import NS_PER_S, ManualClock
 from emulator.events import Check, Event, Generation, Health
 from emulator.node.dns.config import Config, Service
-from emulator.node.dns.routing import Checked, LiveRouting
+from emulator.node.dns.routing import LiveRouting
+from emulator.node.dns.values import Checked
 from tests.dns.examples import config_json, service_json
 
 

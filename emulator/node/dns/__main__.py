@@ -19,6 +19,7 @@ from pathlib import Path
 
 from emulator.clock import MonotonicClock
 from emulator.errors import Exit, NetemuError, UsageError
+from emulator.node.dns.commands import command_descriptor
 from emulator.node.dns.config import load_config
 from emulator.node.dns.server import EventPipe, run
 from emulator.node.dns.zone import Zone
@@ -48,12 +49,7 @@ def _serve(path: Path) -> None:
     clock = MonotonicClock()
     pipe = EventPipe(_event_descriptor(), config.server, clock)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(config, zone, clock, pipe.emit, _command_descriptor()))
-
-
-def _command_descriptor() -> int:
-    """Standard input, or one that is empty: the number of a closed one is soon another file's."""
-    return sys.__stdin__.fileno() if sys.__stdin__ else os.open(os.devnull, os.O_RDONLY)
+        asyncio.run(run(config, zone, clock, pipe.emit, command_descriptor()))
 
 
 def _event_descriptor() -> int:

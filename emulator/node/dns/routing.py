@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from emulator.clock import NS_PER_S, Clock
 from emulator.events import Check, Event, Generation, Health
 from emulator.node.dns.config import Service
 from emulator.node.dns.health import HealthState
-from emulator.node.dns.values import RegionState, Routing, ServiceState
+from emulator.node.dns.values import Checked, RegionState, Routing, ServiceState
 
 Emit = Callable[[Event], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """The outcome of one health check; instants in ns of the lab's clock."""
-
-    start_ns: int
-    end_ns: int
-    ok: bool
-    detail: str
 
 
 class LiveRouting:

@@ -10,14 +10,15 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import cast
 
-from emulator.clock import NS_PER_S, Clock
+from emulator.clock import Clock
 from emulator.errors import NotReady
 from emulator.events import Event, Lost, encode
-from emulator.node.dns.checker import Anchor, check_for_ever, first_offset
-from emulator.node.dns.config import Config, Service
+from emulator.node.dns.commands import follow_commands
+from emulator.node.dns.config import Config
 from emulator.node.dns.message import Authority, respond
 from emulator.node.dns.policy import LatencyPolicy
-from emulator.node.dns.routing import Checked, Emit, LiveRouting
+from emulator.node.dns.routing import Emit, LiveRouting
+from emulator.node.dns.schedules import Checks
 from emulator.node.dns.values import Transport
 from emulator.node.dns.zone import Zone
 
@@ -131,69 +132,11 @@ async def listen(sockets: Sequence[socket.socket], answer: Respond, idle_s: floa
             await asyncio.start_server(streams.serve, sock=listener, backlog=TCP_BACKLOG)
 
 
-def follow_commands(descriptor: int, obey: Callable[[str], None]) -> None:
-    """Call `obey` with every line that comes on `descriptor`, until it is closed."""
-    loop = asyncio.get_running_loop()
-    unread = bytearray()
-
-    def read() -> None:
-        data = os.read(descriptor, 65536)
-        if not data:
-            loop.remove_reader(descriptor)
-        unread.extend(data)
-        *lines, rest = unread.split(b"\n")
-        unread[:] = rest
-        for line in lines:
-            obey(line.decode(errors="replace"))
-
-    try:
-        loop.add_reader(descriptor, read)
-    except OSError:
-        log.info("standard input takes no commands")  # closed, /dev/null or a file
-
-
-class Checks:
-    """Every region's schedule. Make it in the loop that runs it."""
-
-    def __init__(self, services: Sequence[Service], clock: Clock, live: LiveRouting) -> None:
-        pairs = [(service, region) for service in services for region in service.regions]
-        self._clock = clock
-        self._live = live
-        self._anchor = Anchor(asyncio.get_running_loop().time())
-        self._offsets = [
-            (service, region, first_offset(index, len(pairs), service.check.interval_s))
-            for index, (service, region) in enumerate(pairs)
-        ]
-
-    async def run(self) -> None:
-        """Check for ever."""
-        async with asyncio.TaskGroup() as group:
-            for service, region, offset in self._offsets:
-
-                def take(
-                    checked: Checked, service: Service = service, region: str = region
-                ) -> None:
-                    self._live.take(service, region, checked)
-
-                endpoint = service.regions[region].health
-                schedule = (self._anchor, offset)
-                group.create_task(check_for_ever(service, endpoint, schedule, self._clock, take))
-
-    def place(self, t: int, region: str) -> None:
-        """Move all schedules so that one of the checks of `region`, for the first service that it
-        has, begins at `t` (ns of the clock), be that past or to come. KeyError: no such region."""
-        offset = next((o for _, name, o in self._offsets if name == region), None)
-        if offset is None:
-            raise KeyError(region)
-        ahead_s = (t - self._clock.now_ns()) / NS_PER_S
-        self._anchor.move(asyncio.get_running_loop().time() + ahead_s - offset)
-
-
 async def run(config: Config, zone: Zone, clock: Clock, emit: Emit, commands: int) -> None:
     """Serve the zone until cancelled. NotReady if an address cannot be listened on."""
     policy = LatencyPolicy.of(config.sites, tuple(sorted(config.services[0].regions)))
     live = LiveRouting(config.server, config.services, clock, emit)
-    checks = Checks(config.services, clock, live)
+    checks = Checks(config.services, clock, live.take)
 
     def answer(data: bytes, source: str, transport: Transport) -> bytes | None:
         return respond(data, source, transport, Authority(zone, policy, live.routing))

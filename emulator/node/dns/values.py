@@ -14,6 +14,16 @@ Draw = Callable[[], float]  # the next of a seeded sequence in [0, 1)
 
 
 @dataclass(frozen=True, slots=True)
+class Checked:
+    """The outcome of one health check; instants in ns of the lab's clock."""
+
+    start_ns: int
+    end_ns: int
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class RegionState:
     """What one name server holds about one region of one service, now."""
 
