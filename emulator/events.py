@@ -181,7 +181,7 @@ class Generation(Event):
     service: str
     number: int
     up: list[str]  # may be answered, by their health or in spite of it
-    down: list[str]
+    down: list[str]  # avoided: DOWN, forced down, or drained
     forced: dict[str, str] = field(default_factory=dict)  # region -> down, up, drain
     real: dict[str, str] = field(default_factory=dict)  # region -> UP, DOWN: what checks say
     ramping: dict[str, float] = field(default_factory=dict)  # region -> share below 1

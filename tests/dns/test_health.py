@@ -2,15 +2,20 @@
 
 import pytest
 
+from emulator.node.dns.config import HealthCheck
 from emulator.node.dns.health import HealthState
 
 
-def states(checks: str, fall: int = 3, rise: int = 2) -> list[str]:
-    """The state after each check; `+` is a good one, `-` a bad one."""
-    state = HealthState(fall, rise)
+def fresh(fall: int = 3, rise: int = 2, clear: int | None = None) -> HealthState:
+    return HealthState(HealthCheck("http", 1.0, 1.0, fall, rise, clear))
+
+
+def states(checks: str, fall: int = 3, rise: int = 2, clear: int | None = None) -> list[str]:
+    """The state after each check, nothing holding it; `+` is a good one, `-` a bad one."""
+    state = fresh(fall, rise, clear)
     seen: list[str] = []
     for check in checks:
-        state = state.after(ok=check == "+")
+        state = state.after(ok=check == "+").risen()
         seen.append(state.state)
     return seen
 
@@ -18,7 +23,7 @@ def states(checks: str, fall: int = 3, rise: int = 2) -> list[str]:
 @pytest.mark.parametrize(("check", "state"), [("+", "UP"), ("-", "DOWN")])
 def test_first_check_decides_the_initial_state(check: str, state: str) -> None:
     """No run of checks is needed to leave UNKNOWN."""
-    assert HealthState(3, 2).state == "UNKNOWN"
+    assert fresh().state == "UNKNOWN"
     assert states(check) == [state]
 
 
