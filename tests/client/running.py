@@ -108,7 +108,7 @@ def config(
     """A client.json with timeouts short enough for a test."""
     return {
         "city": "paris",
-        "resolver": ["127.0.0.1", dns_port],
+        "asks": [["127.0.0.1", dns_port]],
         "service": {"name": "www", "fqdn": "www.shop.test", "port": port, "echo_port": echo_port},
         "regions": REGIONS,
         "timeouts": {"lookup_s": 0.3, "connect_s": 0.3, "response_s": 0.3},

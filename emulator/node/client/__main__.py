@@ -104,7 +104,7 @@ class Client:
     def _set_loads(self, loads: Mapping[str, Load]) -> None:
         for name, kind in self._kinds.items():
             load = loads.get(name, Load())
-            self._city.caches[name].keep(load.cache_s)
+            self._city.caches[name].keep(load, self._city.config.lookup_ns)
             kind.resize(load)
         self._rates = {name: load.rate for name, load in loads.items()}
         self._schedule = Schedule(self._rates, monotonic_ns())

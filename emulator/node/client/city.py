@@ -76,7 +76,7 @@ class City:
         self.config = config
         self.loop = loop
         self.sink = sink
-        self.resolver = Resolver(loop, config.resolver, config.fqdn)
+        self.resolver = Resolver(loop, config.asks, config.fqdn)
         self.caches = {kind: Cache(self.resolver) for kind in KINDS}
         self.in_flight = 0
         self._numbers: dict[str, int] = {}

@@ -19,12 +19,12 @@ UDP_PORT = 20001  # first of the fixed source ports; below the kernel's range of
 @dataclass(frozen=True, slots=True)
 class Load:
     """What one kind of client does. The kind `stream` has so many connections, `keepalive` at
-    least so many; None: as needed. `cache_s` as `cache.Cache.keep` takes it."""
+    least so many; None: as needed. `cache_s` and `negative_s` as `cache.Cache.keep` takes them."""
 
     rate: float = 0.0  # requests/s
     connections: int | None = None
     cache_s: float | None = NO_CACHE
-    negative_s: float = 0.0  # a failed lookup is believed for so long
+    negative_s: float | None = 0.0  # a failed lookup is believed for so long
     lifetime_s: float | None = None  # of a keepalive connection; None: as long as it lives
 
 
@@ -43,6 +43,10 @@ def loads_from_json(data: Mapping[str, Mapping[str, Any]]) -> dict[str, Load]:
             raise ValueError(f"connections are 1 to {MOST_CONNECTIONS}")
         if load.cache_s is not None and not (load.cache_s >= 0 or load.cache_s == TTL_CACHE):
             raise ValueError(f"{load.cache_s} s is no time to hold an answer")
+        if load.negative_s is not None and not load.negative_s >= 0:
+            raise ValueError(f"{load.negative_s} s is no time to believe a failure")
+        if load.lifetime_s is not None and not load.lifetime_s > 0:
+            raise ValueError(f"{load.lifetime_s} s is no life of a connection")
     return loads
 
 
@@ -51,7 +55,7 @@ class Config:
     """Timeouts in ns, loads by kind, regions as address prefixes."""
 
     city: str
-    resolver: tuple[str, int]
+    asks: tuple[tuple[str, int], ...]  # DNS servers, in the order in which they are tried
     fqdn: str
     port: int
     echo_port: int
@@ -69,7 +73,7 @@ class Config:
         service, timeouts = data["service"], data["timeouts"]
         return cls(
             city=data["city"],
-            resolver=(data["resolver"][0], data["resolver"][1]),
+            asks=tuple((address, port) for address, port in data["asks"]),
             fqdn=service["fqdn"],
             port=service["port"],
             echo_port=service["echo_port"],

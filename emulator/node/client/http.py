@@ -37,6 +37,7 @@ class Link:
         self.address = dialled.address
         self.port = dialled.port
         self.closed: tuple[str, str] | None = None
+        self.is_expired = False  # to be closed when it rests
         city.loop.watch(self._sock.fileno(), _WATCHED, self._readable)
 
     def ask(self, pending: Pending) -> None:

@@ -9,6 +9,10 @@ is refused must not become a storm of SYNs. Counted are all connections of the p
 or being opened; where requests need more, it grows, and does not shrink again. Nobody looks
 whether an idle connection still leads anywhere: one that fell silent is found out by the request
 that gets it.
+
+With a lifetime a connection that has lived so long is closed: at once where it is idle, else when
+its answer is there. The next one looks up anew. Real pools shorten each life by a random part, so
+that not all end at once; here a life is exact, and the lives are spread as their beginnings are.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ from __future__ import annotations
 from functools import partial
 from time import monotonic_ns
 
-from emulator.clock import NS_PER_MS
+from emulator.clock import NS_PER_MS, NS_PER_S
 from emulator.node.client.city import City, Pending
 from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
@@ -37,11 +41,13 @@ class KeepAlive:
         self._least = 0
         self._size = 0  # idle, in use, being opened
         self._backing_off = 0  # to be opened again soon
+        self._lifetime_s: float | None = None
 
     def resize(self, load: Load) -> None:
         """Without a rate the pool is closed, now or when the answers in flight are there."""
         self._wanted = load.rate > 0
         self._least = load.connections or 0
+        self._lifetime_s = load.lifetime_s
         while self._idle and not self._wanted:
             self._retire(self._idle.pop())
         self._fill()
@@ -86,6 +92,9 @@ class KeepAlive:
                 self._city.end(pending, failure)
             return
         link = Link(self._city, result, conn, self._rested)
+        if self._lifetime_s is not None:
+            ends = monotonic_ns() + round(self._lifetime_s * NS_PER_S)
+            self._city.loop.at(ends, partial(self._expired, link))
         if pending is not None:
             link.ask(pending)
         else:
@@ -105,9 +114,16 @@ class KeepAlive:
     def _is_short(self) -> bool:
         return self._wanted and self._size + self._backing_off < self._least
 
+    def _expired(self, link: Link) -> None:
+        """Its life is over; one in use rests first."""
+        link.is_expired = True
+        if link in self._idle:
+            self._idle.remove(link)
+            self._retire(link)
+
     def _rested(self, link: Link) -> None:
         """A link has ended its request, was opened to stay idle, or was closed while it was."""
-        if link.closed is None and self._wanted:
+        if link.closed is None and self._wanted and not link.is_expired:
             self._idle.append(link)
             return
         if link in self._idle:
@@ -115,7 +131,7 @@ class KeepAlive:
         self._retire(link)
 
     def _retire(self, link: Link) -> None:
-        link.close("us", "idle")
+        link.close("us", "lifetime" if link.is_expired else "idle")
         assert link.closed is not None  # noqa: S101 - close sets it
         closed_by, detail = link.closed
         self._city.connection(

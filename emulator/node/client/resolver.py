@@ -1,9 +1,10 @@
-"""The stub resolver of a host, as glibc's behaves: no cache (`cache` is one), two tries, one
-deadline.
+"""The stub resolver of a host, as glibc's behaves (resolv.conf(5)): no cache (`cache` is one),
+every server in its order, all of them twice, one deadline.
 
-Every lookup has a socket of its own (random source port, from the kernel) and a random id. The
-query is sent again after half the time; at once if the resolver refuses, fails or its port is
-closed. What does not belong to the question is ignored.
+Every lookup has sockets of its own (random source ports, from the kernel), one a server, and a
+random id. Each turn has an equal part of the time, the last one all that is left; the next server
+is asked at once if one refuses, fails or its port is closed. Only the socket whose turn it is is
+read, and what does not belong to the question is ignored.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import errno
 import random
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic_ns
 
 import dnslib
 
-from emulator.node.client.loop import Loop
+from emulator.node.client.loop import Loop, Timer
 
-TRIES = 2  # resolv.conf(5): attempts
+ATTEMPTS = 2  # resolv.conf(5)
+Server = tuple[str, int]
 _TRY_AGAIN = frozenset({"SERVFAIL", "NOTIMP", "REFUSED"})  # glibc asks the next server for these
 
 
@@ -37,12 +39,13 @@ class Answer:
 
 
 class Resolver:
-    """Asks one recursive resolver for the A records of one name."""
+    """Asks for the A records of one name, one server after the other."""
 
-    def __init__(self, loop: Loop, server: tuple[str, int], name: str) -> None:
+    def __init__(self, loop: Loop, servers: Sequence[Server], name: str) -> None:
         self.loop = loop
-        self.server = server
+        self.servers = tuple(servers)
         self.name = name
+        # RD is set, as by every stub resolver: a name server that is asked directly ignores it.
         self.question = bytes(dnslib.DNSRecord.question(name).pack())[2:]
 
     def lookup(self, limit_ns: int, done: Callable[[Answer], None]) -> None:
@@ -57,37 +60,37 @@ class _Lookup:
         self._done = done
         self._id = random.getrandbits(16)
         self._query = self._id.to_bytes(2, "big") + resolver.question
-        self._tries = 0
-        now = monotonic_ns()
-        self._sock: socket.socket | None = None
-        self._timers = (
-            self._loop.at(now + limit_ns // TRIES, self._half_time),
-            self._loop.at(now + limit_ns, self._give_up),
-        )
+        self._turns = iter(resolver.servers * ATTEMPTS)
+        self._left = len(resolver.servers) * ATTEMPTS
+        self._patience_ns = limit_ns // self._left
+        self._sockets: dict[Server, socket.socket] = {}
+        self._sock: socket.socket | None = None  # of the server whose turn it is
+        self._limit = self._loop.at(monotonic_ns() + limit_ns, self._give_up)
+        self._turn: Timer | None = None
 
     def begin(self) -> None:
+        """The next server's turn; there is one."""
+        if self._turn is not None:
+            self._turn.cancel()
+        if self._sock is not None:
+            self._loop.forget(self._sock.fileno())
+        self._left -= 1
+        if self._left:
+            self._turn = self._loop.at(monotonic_ns() + self._patience_ns, self.begin)
         try:
-            self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            self._sock.connect(self._resolver.server)
-        except OSError as error:
-            self._failed(error)
-            return
-        self._loop.watch(self._sock.fileno(), select.EPOLLIN, self._readable)
-        self._send()
-
-    def _send(self) -> None:
-        assert self._sock is not None  # noqa: S101 - begin opened it, _end drops us
-        self._tries += 1
-        try:
+            self._sock = self._socket_to(next(self._turns))
+            self._loop.watch(self._sock.fileno(), select.EPOLLIN, self._readable)
             self._sock.send(self._query)
-        except ConnectionRefusedError as error:
-            self._refused(error)
         except OSError as error:
             self._failed(error)
 
-    def _half_time(self) -> None:
-        if self._tries < TRIES:
-            self._send()
+    def _socket_to(self, server: Server) -> socket.socket:
+        """One a server: a late answer is read when it is asked again."""
+        if server not in self._sockets:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            self._sockets[server] = sock
+            sock.connect(server)
+        return self._sockets[server]
 
     def _give_up(self) -> None:
         self._end(Answer(monotonic_ns(), "timeout"))
@@ -98,37 +101,32 @@ class _Lookup:
             data = self._sock.recv(4096)
         except BlockingIOError:
             return
-        except ConnectionRefusedError as error:
-            self._refused(error)
-            return
         except OSError as error:
             self._failed(error)
             return
         answer = _parse(data, self._id, self._resolver.name)
         if answer is None:
             return
-        if answer.rcode in _TRY_AGAIN and self._tries < TRIES:
-            self._send()
+        if answer.rcode in _TRY_AGAIN and self._left:
+            self.begin()
         else:
             self._end(answer)
 
-    def _refused(self, error: OSError) -> None:
-        """The resolver's host lives, nobody listens there."""
-        if self._tries < TRIES:
-            self._send()
-        else:
-            self._failed(error)
-
     def _failed(self, error: OSError) -> None:
+        """Where nobody listens the next is asked at once; other errors are this machine's own."""
+        if isinstance(error, ConnectionRefusedError) and self._left:
+            self.begin()
+            return
         number = error.errno or errno.EIO
         name = errno.errorcode.get(number, f"errno-{number}")
         self._end(Answer(monotonic_ns(), name, errno=number))
 
     def _end(self, answer: Answer) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        if self._sock is not None:
-            self._loop.close(self._sock)
+        self._limit.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
+        for sock in self._sockets.values():
+            self._loop.close(sock)
         self._done(answer)
 
 

@@ -16,7 +16,7 @@ def render_client(plan: Plan, host: HostSpec) -> str:
     timeouts = next(c.timeouts for c in plan.topology.cities if c.name == host.site)
     config = {
         "city": host.site,
-        "resolver": [plan.resolvers[host.site], addressing.DNS_PORT],
+        "asks": [[address, addressing.DNS_PORT] for address in plan.asks[host.site]],
         "service": {
             "name": service.name,
             "fqdn": service.fqdn,
@@ -35,5 +35,5 @@ def _light(rate: float) -> dict[str, object]:
 
 
 def render_resolv(plan: Plan, host: HostSpec) -> str:
-    """For programs run by hand, as curl: the city's resolver, not that of the machine's network."""
-    return f"nameserver {plan.resolvers[host.site]}\n"
+    """For programs run by hand, as curl: whom the city asks, not the machine's network."""
+    return "".join(f"nameserver {address}\n" for address in plan.asks[host.site])

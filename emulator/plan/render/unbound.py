@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from emulator.plan.model import HostSpec, Plan
 from emulator.plan.render.dns import name_servers
+from emulator.plan.resolvers import users_of
+from emulator.topology.model import Resolver
 
 CONTROL_SOCKET = "/run/unbound.ctl"
+ECS_PREFIX = 24  # bits of a client's address that are told; RFC 7871, 11.1
 
 # `"." static` answers foreign names itself (NXDOMAIN), so that nobody waits for roots that are not
 # there; the zone's own line, being closer, lets our names through (`test.` is static by default).
 # One thread, as one cache is what the bound speaks of; small caches and few TCP buffers, as the
-# lab's memory is counted. With RD queries only from one LAN no address ever waits for a limit.
+# lab's memory is counted. With RD queries only from a few LANs no address waits for a limit.
 _TEMPLATE = """\
 server:
   interface: {address}
   access-control: 0.0.0.0/0 refuse
-  access-control: {lan} allow
+{access}
   outgoing-interface: {address}
   do-ip6: no
-  module-config: "iterator"
+  module-config: "{modules}"
   num-threads: 1
   local-zone: "." static
   local-zone: "test." nodefault
@@ -42,6 +47,7 @@ server:
   num-queries-per-thread: 1024
   outgoing-num-tcp: 4
   incoming-num-tcp: 16
+{settings}
 
 remote-control:
   control-enable: yes
@@ -52,14 +58,41 @@ stub-zone:
   name: "{zone}."
 {servers}
 """
+# Written out, as versions differ in their defaults.
+_DEFAULTS = {
+    "cache-min-ttl": "0",
+    "cache-max-ttl": "86400",
+    "serve-expired": "no",
+    "prefetch": "no",
+    "qname-minimisation": "yes",
+    "use-caps-for-id": "no",
+}
+# What a stale answer says of itself; RFC 8767, 4 recommends it.
+STALE_TTL_S = 30
 
 
 def render_unbound(plan: Plan, host: HostSpec) -> str:
-    site = next(s for s in plan.sites if s.name == host.site)
+    resolver = next(c.resolver for c in plan.topology.cities if c.name == host.site)
+    lans = {site.name: site.lan_prefix for site in plan.sites}
+    servers = name_servers(plan).values()
     return _TEMPLATE.format(
         address=plan.resolvers[host.site],
-        lan=site.lan_prefix,
+        access="\n".join(f"  access-control: {lans[c]} allow" for c in users_of(plan, host.site)),
+        modules="subnetcache iterator" if resolver.ecs else "iterator",
         zone=plan.topology.zone,
         socket=CONTROL_SOCKET,
-        servers="\n".join(f"  stub-addr: {address}" for address in name_servers(plan).values()),
+        settings="\n".join(f"  {line}" for line in _settings(resolver, servers)),
+        servers="\n".join(f"  stub-addr: {address}" for address in servers),
     )
+
+
+def _settings(resolver: Resolver, servers: Iterable[str]) -> Iterator[str]:
+    settings = {**_DEFAULTS, **resolver.settings}
+    if settings["serve-expired"] == "yes":
+        settings["serve-expired-reply-ttl"] = str(STALE_TTL_S)
+    for name, value in settings.items():
+        yield f"{name}: {value}"
+    if resolver.ecs:
+        yield f"max-client-subnet-ipv4: {ECS_PREFIX}"
+        for address in servers:
+            yield f"send-client-subnet: {address}"
