@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from emulator.topology import parse, paths, services
+from emulator.topology import dns, parse, paths, services
 from emulator.topology.schema import topology_schema
 
 SCHEMA = topology_schema()
@@ -32,10 +32,11 @@ def keys(*path: str) -> set[str]:
         (("clients", "*"), parse.CLIENT_KEYS),
         (("clients", "*", "timeouts"), parse.TIMEOUT_KEYS),
         (("dns",), parse.DNS_KEYS),
-        (("dns", "health_check"), services.HEALTH_KEYS),
+        (("dns", "health_check"), dns.HEALTH_KEYS),
+        (("dns", "health_check", "checkers"), dns.CHECKER_KEYS),
         (("dns", "servers", "*"), parse.NAME_SERVER_KEYS),
         (("services", "*"), services.SERVICE_KEYS),
-        (("services", "*", "dns"), services.SERVICE_DNS_KEYS),
+        (("services", "*", "dns"), dns.POLICY_KEYS),
         (("services", "*", "rules"), services.CONDITIONS + services.ACTIONS),
         (("paths", "*"), paths.PATH_KEYS),
         (("kernel",), tuple(parse.KERNEL)),

@@ -6,8 +6,10 @@ A `Lab` here is three references and forgets nothing of importance when its proc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import MONOTONIC, Clock
@@ -24,6 +26,7 @@ from emulator.controller.signals import undisturbed
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import EngineError, FileProblems, NetemuError, UsageError
 from emulator.plan import make_plan
+from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import HostSpec, Plan, Role
 from emulator.plan.wiring import host_wiring, wan_setup
 from emulator.topology.parse import parse_topology
@@ -69,6 +72,19 @@ class Lab:
     def run_daemons(self, hosts: Iterable[str]) -> None:
         """Start every daemon of these hosts that does not run."""
         self._ask_all("start", {host: {} for host in hosts})
+
+    def run_early_daemons(self, hosts: Iterable[str]) -> None:
+        """The same, but for vantages: their first check decides, so it waits for the regions."""
+        vantages = set(self.vantages())
+        early = {
+            host: {"daemons": [d.name for d in self.spec(host).daemons if d.name != VANTAGE]}
+            for host in vantages
+        }
+        self._ask_all("start", {host: dict(early.get(host, {})) for host in hosts})
+
+    def vantages(self) -> list[str]:
+        """The hosts that check regions for the name servers."""
+        return [h.name for h in self.plan.hosts if any(d.name == VANTAGE for d in h.daemons)]
 
     def each(self, hosts: Iterable[str], act: Callable[[str, str], None]) -> None:
         """Do one engine verb on many hosts, side by side."""
@@ -180,15 +196,15 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     """
     by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
     progress("daemons", 0.65)
-    lab.run_daemons([*by_role["server"], *by_role["access"]])
+    lab.run_early_daemons([*by_role["server"], *by_role["access"]])
     progress("paths", 0.7)
     measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     progress("balancers", 0.8)
     wait_until(lambda: missing_servers(lab.plan, lab.wan), lab.clock)
-    lab.run_daemons(by_role["edge"])
+    lab.run_early_daemons(by_role["edge"])
     wait_until(lambda: missing_proxies(lab.plan, lab.wan), lab.clock)
     progress("name servers", 0.9)
-    lab.run_daemons(by_role["ns"])
+    lab.run_daemons(dict.fromkeys([*by_role["ns"], *lab.vantages()]))
     wait_until(lambda: missing_generations(lab.plan, lab.wan), lab.clock)
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
@@ -275,3 +291,13 @@ def host_spec(plan: Plan, host: HostSpec, image: str) -> ContainerSpec:
         cap_add=host.cap_add,
         cpu_shares=host.cpu_shares,
     )
+
+
+@contextmanager
+def locked(lab: Lab, what: str) -> Iterator[None]:
+    """The lab's one lock, for a command that changes something."""
+    lab.wan.lock(f"{what} (pid {os.getpid()})")
+    try:
+        yield
+    finally:
+        lab.wan.unlock()

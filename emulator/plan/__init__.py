@@ -7,11 +7,12 @@ import json
 from dataclasses import asdict, replace
 from typing import Any
 
-from emulator.plan import addressing
 from emulator.plan.hosts import build_hosts
 from emulator.plan.model import Plan
-from emulator.plan.paths import make_paths, nearest_regions, round_trips_s
+from emulator.plan.paths import make_paths, near_to, round_trips_s
+from emulator.plan.policies import order
 from emulator.plan.render import with_files
+from emulator.plan.resolvers import asked_addresses, own_resolvers, taken_for
 from emulator.plan.sites import address_services, number_sites
 from emulator.topology.model import Topology
 
@@ -24,20 +25,19 @@ def make_plan(topology: Topology, lab: str) -> Plan:
     sites = number_sites(topology)
     paths = make_paths(topology)
     trips_s = round_trips_s(paths)
-    cities = [site for site in sites if site.kind == "client"]
-    resolvers = {c.name: addressing.lan_address(c.number, addressing.ROUTER) for c in cities}
+    services = address_services(topology, sites)
     plan = Plan(
         lab=lab,
         topology=topology,
         sites=sites,
         hosts=(),
         paths=paths,
-        services=address_services(topology, sites),
-        resolvers=resolvers,
-        asks={city: (address,) for city, address in resolvers.items()},
+        services=services,
+        resolvers=own_resolvers(topology, sites),
+        asks=asked_addresses(topology, sites, trips_s),
         preferred={
-            c.name: tuple(region for region, _ in nearest_regions(sites, trips_s, c.name))
-            for c in cities
+            city.name: order(services[0].policy, near_to(sites, trips_s, taken_for(topology, city)))
+            for city in topology.cities
         },
     )
     plan = replace(plan, hosts=build_hosts(plan))

@@ -30,6 +30,7 @@ CONFIGURATION = "/etc/netemu"
 CLIENT_CPU_SHARES = 8192
 CPU_SHARES = 1024
 
+ROUTERS: tuple[Role, ...] = ("edge", "access", "ns")
 _ROLES: dict[SiteKind, tuple[Role, Role]] = {  # the host on the WAN, those behind it
     "region": ("edge", "server"),
     "client": ("access", "client"),
@@ -50,6 +51,10 @@ _DAEMONS: dict[Role, tuple[DaemonSpec, ...]] = {
     ),
     "ns": (DaemonSpec("dns", (*PYTHON, "emulator.node.dns", f"{CONFIGURATION}/dns.json")),),
 }
+VANTAGE = "vantage"
+_VANTAGE = DaemonSpec(
+    VANTAGE, (*PYTHON, "emulator.node.dns.vantage", f"{CONFIGURATION}/{VANTAGE}.json")
+)
 # The edge writes nft rules for the UDP path; a client's TCP metrics are flushed before a run.
 _CAPABILITIES: dict[Role, tuple[str, ...]] = {"edge": ("NET_ADMIN",), "client": ("NET_ADMIN",)}
 
@@ -82,10 +87,23 @@ def _host(plan: Plan, site: SiteSpec, name: str) -> HostSpec:
         neighbours=tuple(_neighbours(plan, site, name)),
         sysctls=sysctls(role, plan.topology.kernel),
         files={},
-        daemons=_DAEMONS[role],
+        daemons=_daemons(plan, site, role),
         cap_add=_CAPABILITIES.get(role, ()),
         cpu_shares=CLIENT_CPU_SHARES if role == "client" else CPU_SHARES,
     )
+
+
+def _daemons(plan: Plan, site: SiteSpec, role: Role) -> tuple[DaemonSpec, ...]:
+    """Those of the role; a city whose clients ask elsewhere has no resolver to run. A vantage's
+    checks are made by the site's router."""
+    without = role == "access" and site.name not in plan.resolvers
+    own = () if without else _DAEMONS[role]
+    return (*own, _VANTAGE) if role in ROUTERS and is_vantage(plan, site.name) else own
+
+
+def is_vantage(plan: Plan, site: str) -> bool:
+    """Whether the site checks any service for the name servers."""
+    return any(site in service.dns.health_check.checkers for service in plan.services)
 
 
 def _lan_number(site: SiteSpec, name: str) -> int:

@@ -1,4 +1,4 @@
-"""What every ordered pair of sites is like, and which region is nearest to whom."""
+"""What every ordered pair of sites is like, and how far each region is from whom."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import permutations
 from emulator.clock import NS_PER_S
 from emulator.impairment import Impairment
 from emulator.plan.model import PathSpec, SiteSpec
+from emulator.plan.policies import Near
 from emulator.topology.model import City, Location, NameServer, PathSetting, Region, Topology
 from emulator.topology.places import (
     FIBRE_KM_PER_S,
@@ -90,10 +91,17 @@ def round_trips_s(paths: Iterable[PathSpec]) -> dict[tuple[str, str], float]:
     return trips | {(a, a): 0.0 for a, _ in delays}
 
 
-def nearest_regions(
-    sites: Iterable[SiteSpec], trips_s: Mapping[tuple[str, str], float], site: str
-) -> tuple[tuple[str, float], ...]:
-    """Regions by round trip (s) from a site; of two equally near, the first by name."""
-    regions = [other.name for other in sites if other.kind == "region"]
-    order = sorted((trips_s[site, region], region) for region in regions)
-    return tuple((region, rtt_s) for rtt_s, region in order)
+def near_to(sites: Iterable[SiteSpec], trips_s: Mapping[tuple[str, str], float], site: str) -> Near:
+    """How far every region is from a site, on the paths and on the map."""
+    everything = {other.name: other for other in sites}
+    here = everything[site]
+    regions = [other for other in everything.values() if other.kind == "region"]
+    return Near(
+        site,
+        {region.name: trips_s[site, region.name] for region in regions},
+        {region.name: round(distance_km(_location(here), _location(region))) for region in regions},
+    )
+
+
+def _location(site: SiteSpec) -> Location:
+    return Location("", site.latitude, site.longitude)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from emulator.errors import UsageError
 from emulator.plan import addressing
 from emulator.plan.model import ServiceSpec, SiteKind, SiteSpec
-from emulator.topology.model import City, NameServer, Region, Service, Topology
+from emulator.plan.policies import resolve
+from emulator.topology.model import APEX, City, NameServer, Region, Service, Topology
 
 
 def number_sites(topology: Topology) -> tuple[SiteSpec, ...]:
@@ -93,8 +93,12 @@ def _service(topology: Topology, service: Service, k: int, numbers: dict[str, in
         fall=check.fall,
         rise=check.rise,
         drain_timeout_s=service.drain_timeout_s,
-        names=(f"{service.name}.{topology.zone}",),
-        policy=replace(service.dns.policy, members=tuple(r.name for r in regions)),
+        names=tuple(_fqdn(name, topology.zone) for name in (service.name, *service.names)),
+        policy=resolve(service.dns.policy, tuple(r.name for r in regions), topology),
         dns=service.dns,
-        checkers=tuple(server.name for server in topology.name_servers),
+        checkers=check.checkers or tuple(server.name for server in topology.name_servers),
     )
+
+
+def _fqdn(name: str, zone: str) -> str:
+    return zone if name == APEX else f"{name}.{zone}"

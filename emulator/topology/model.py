@@ -11,6 +11,7 @@ from emulator.steering import AllDown, CheckKind, Policy
 LATENCY = Policy("latency")
 
 Balance = Literal["l4", "l7"]
+APEX = "@"  # the zone's own name, as zone files write it
 CLIENT_KINDS = ("http", "keepalive", "stream", "udp")
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from emulator.errors import suggest
 from emulator.examples import found
 from emulator.scalars import decimal, duration, frequency, is_label, label, whole, zone_name
+from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
 from emulator.topology.model import (
     City,
     DnsPolicy,
@@ -20,7 +21,9 @@ from emulator.topology.model import (
 )
 from emulator.topology.paths import read_paths
 from emulator.topology.places import locate
-from emulator.topology.services import read_dns_policy, read_services
+from emulator.topology.policies import Known
+from emulator.topology.resolvers import check_resolvers, read_resolver
+from emulator.topology.services import check_aliases, read_services, service_names
 from emulator.yamlfile import Document, Entry, Fields, read_text
 
 TOP_KEYS = (
@@ -28,14 +31,14 @@ TOP_KEYS = (
 )  # fmt: skip
 REGION_KEYS = ("location", "servers", "services", "tags")
 REGION_SERVICE_KEYS = ("servers",)
-CLIENT_KEYS = ("location", "timeouts", "tags")
+CLIENT_KEYS = ("location", "timeouts", "tags", "resolver")
 TIMEOUT_KEYS = ("lookup", "connect", "response")
-DNS_KEYS = ("ttl", "policy", "health_check", "servers")
+DNS_KEYS = (*POLICY_KEYS, "servers")
 NAME_SERVER_KEYS = ("location", "tags")
 LOCATION_KEYS = ("lat", "lon")
 TRAFFIC_KEYS = ("rate",)
 LATER_TOP = ("underlay", "wan", "pops", "transit", "anycast", "ipv6", "sites")
-LATER_PART = ("image", "command", "environment", "resolver", "protocols", "tls", "asn", "prefix")
+LATER_PART = ("image", "command", "environment", "protocols", "tls", "asn", "prefix")
 SITES_MAX = 60  # containers and paths grow with it: 60 sites have 3540 paths
 SERVERS_MAX = 20
 SERVERS_A_REGION_MAX = 200  # their addresses share one /24
@@ -79,13 +82,15 @@ def _read_topology(top: Fields, text: str) -> Topology:
     name_entry = top.required("name", "name: two-region")
     name = name_entry.value(label, "lab") if name_entry else "lab"
     dns = top.get("dns")
-    dns_fields = dns.fields(DNS_KEYS, LATER_PART) if dns else None
-    policy = read_dns_policy(dns_fields, DnsPolicy()) if dns_fields else DnsPolicy()
-    services = read_services(top.get("services"), policy)
-    regions = _read_regions(top.required("regions", "regions: {us: {location: ...}}"), services)
+    dns_fields = dns.fields(DNS_KEYS, (*LATER_PART, *LATER_DNS)) if dns else None
+    served = service_names(top.get("services"))
+    regions = _read_regions(top.required("regions", "regions: {us: {location: ...}}"), served)
     cities = _read_cities(top.required("clients", "clients: {paris: {location: city:Paris/FR}}"))
     servers = _read_name_servers(dns_fields.get("servers") if dns_fields else None, regions)
     sites = _check_sites(top, regions, cities, servers)
+    known = _known(regions, sites, (*regions, *cities, *servers))
+    policy = read_dns_policy(dns_fields, DnsPolicy(), known) if dns_fields else DnsPolicy()
+    services = read_services(top.get("services"), policy, known, regions)
     _check_service_names(top, services, servers)
     paths, kernel, traffic = (top.get(key) for key in ("paths", "kernel", "traffic"))
     return Topology(
@@ -102,24 +107,35 @@ def _read_topology(top: Fields, text: str) -> Topology:
     )
 
 
-def _read_regions(entry: Entry | None, services: tuple[Service, ...]) -> tuple[Region, ...]:
+def _known(
+    regions: tuple[Region, ...],
+    sites: tuple[str, ...],
+    tagged: tuple[Region | City | NameServer, ...],
+) -> Known:
+    tags = dict.fromkeys(tag for site in tagged for tag in site.tags)
+    return Known(tuple(region.name for region in regions), sites, tuple(tags))
+
+
+def _read_regions(entry: Entry | None, services: tuple[str, ...]) -> tuple[Region, ...]:
     return tuple(
         _read_region(name, region.fields(REGION_KEYS, LATER_PART), services)
         for name, region in _sites(entry, "region").items()
     )
 
 
-def _read_region(name: str, fields: Fields, services: tuple[Service, ...]) -> Region:
+def _read_region(name: str, fields: Fields, services: tuple[str, ...]) -> Region:
     everywhere = fields.value("servers", whole(1, SERVERS_MAX), 1)
-    servers = {service.name: everywhere for service in services}
+    servers = dict.fromkeys(services, everywhere)
     overrides = fields.get("services")
     for service, entry in (overrides.named() if overrides else {}).items():
         if service in servers:
             override = entry.fields(REGION_SERVICE_KEYS, LATER_PART)
-            servers[service] = override.value("servers", whole(1, SERVERS_MAX), everywhere)
+            servers[service] = override.value("servers", whole(0, SERVERS_MAX), everywhere)
         else:
             hint = suggest(service, servers) or f"services here: {', '.join(servers)}"
             entry.problem(f"no service is called {service!r}", hint)
+    if servers and not any(servers.values()):
+        fields.owner.problem("has no servers at all", "give one service some, or leave it out")
     if sum(servers.values()) > SERVERS_A_REGION_MAX:
         what = f"has {sum(servers.values())} servers over all services"
         fields.owner.problem(what, f"{SERVERS_A_REGION_MAX} is the most")
@@ -127,11 +143,13 @@ def _read_region(name: str, fields: Fields, services: tuple[Service, ...]) -> Re
 
 
 def _read_cities(entry: Entry | None) -> tuple[City, ...]:
-    cities = []
-    for name, city in _sites(entry, "city").items():
+    cities, written = [], _sites(entry, "city")
+    for name, city in written.items():
         fields = city.fields(CLIENT_KEYS, LATER_PART)
         timeouts, tags = _read_timeouts(fields.get("timeouts")), _read_tags(fields.get("tags"))
-        cities.append(City(name, _read_location(fields), timeouts, tags))
+        resolver = read_resolver(fields.get("resolver"))
+        cities.append(City(name, _read_location(fields), timeouts, tags, resolver))
+    check_resolvers(written, {city.name: city.resolver for city in cities})
     return tuple(cities)
 
 
@@ -236,6 +254,7 @@ def _check_service_names(
         what = f"{name!r} is the DNS name of a name server"
         where = _find(top, "services", name) or _find(top, "dns.servers", name)
         (where or top.owner).problem(what, "call the service otherwise")
+    check_aliases(top.get("services"), services, [server.name for server in servers])
 
 
 def _read_kernel(entry: Entry) -> dict[str, int]:

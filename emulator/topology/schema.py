@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from emulator.topology.parse import KERNEL, SERVERS_MAX
+from emulator.topology.resolvers import resolver_schema
 
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
@@ -103,6 +104,7 @@ def _city() -> Schema:
         }
     )
     properties = {"location": _location(), "timeouts": timeouts, "tags": _tags()}
+    properties["resolver"] = resolver_schema()
     return _object(properties, required=("location",))
 
 

@@ -1,24 +1,23 @@
-"""`services:` and the DNS policy that its services share or override."""
+"""`services:`: what clients want, under which names, by which rules."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from emulator.errors import suggest
-from emulator.scalars import choice, duration, is_label, whole, whole_seconds
-from emulator.topology.model import Balance, DnsPolicy, HealthCheck, Rule, Service
-from emulator.yamlfile import Entry, Fields
+from emulator.scalars import choice, duration, is_label, whole
+from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
+from emulator.topology.model import APEX, Balance, DnsPolicy, Region, Rule, Service
+from emulator.topology.policies import Known
+from emulator.yamlfile import Entry
 
-SERVICE_KEYS = ("port", "target_port", "balance", "rules", "dns", "drain_timeout")
-SERVICE_DNS_KEYS = ("ttl", "policy", "health_check")
-HEALTH_KEYS = ("interval", "timeout", "fall", "rise")
+SERVICE_KEYS = ("port", "target_port", "balance", "rules", "dns", "drain_timeout", "names")
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
 LATER_SERVICE = ("image", "command", "environment", "protocols", "tls", "anycast", "servers")
-LATER_DNS = ("fallback", "hold_down", "negative_ttl", "ecs", "weights")
-LATER_POLICIES = ("weighted", "failover", "geo", "geoproximity", "multivalue", "round-robin")
+DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
 SERVICES_MAX = 50  # a region has one public address for each
 _BALANCE: Callable[[str], Balance] = choice("l4", "l7")
@@ -26,38 +25,94 @@ _HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HTTP_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
 
-def read_services(entry: Entry | None, policy: DnsPolicy) -> tuple[Service, ...]:
-    """The services of a file, or one `www` where it names none."""
+def service_names(entry: Entry | None) -> tuple[str, ...]:
+    """What the services of a file are called."""
     if entry is None:
-        return (Service("www", dns=policy),)
+        return (DEFAULT_SERVICE,)
+    return tuple(entry.named())
+
+
+def read_services(
+    entry: Entry | None, policy: DnsPolicy, known: Known, regions: tuple[Region, ...]
+) -> tuple[Service, ...]:
+    """The services of a file, or one `www` where it names none. `policy`: what they do not say of
+    their own; `regions`: where they have servers."""
+    if entry is None:
+        return (Service(DEFAULT_SERVICE, dns=policy),)
     named = entry.named()
     if not named and entry.is_mapping():
         entry.problem("names no service", "leave the key out for one called www")
     if len(named) > SERVICES_MAX:
         entry.problem(f"{len(named)} services are too many", f"{SERVICES_MAX} is the most")
-    services = tuple(_read_service(name, service, policy) for name, service in named.items())
+    services = tuple(
+        _read_service(name, service, policy, _known_of(name, known, regions))
+        for name, service in named.items()
+    )
     behind_l7 = [service.name for service in services if service.balance == "l7"]
     for service in services:
         _check_rules(service, named[service.name], behind_l7)
+        _check_regions(service, named[service.name], regions)
     return services
 
 
-def _read_service(name: str, entry: Entry, policy: DnsPolicy) -> Service:
+def _known_of(service: str, known: Known, regions: tuple[Region, ...]) -> Known:
+    without = frozenset(r.name for r in regions if not r.servers.get(service))
+    return replace(known, without=without)
+
+
+def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> Service:
     if not is_label(name):
         entry.problem(f"{name!r} is no name for a service", "use 1 to 20 of a-z, 0-9 and -")
     if entry.is_empty():  # `www:` alone asks for the defaults
         return Service(name, dns=policy)
     fields, default = entry.fields(SERVICE_KEYS, LATER_SERVICE), Service(name)
-    dns, rules = fields.get("dns"), fields.get("rules")
+    dns, rules, names = fields.get("dns"), fields.get("rules"), fields.get("names")
     return Service(
         name=name,
         port=fields.value("port", _port, default.port),
         target_port=fields.value("target_port", _port, default.target_port),
         balance=fields.value("balance", _BALANCE, default.balance),
         rules=tuple(_read_rule(rule) for rule in rules.items()) if rules else (),
-        dns=read_dns_policy(dns.fields(SERVICE_DNS_KEYS, LATER_DNS), policy) if dns else policy,
+        dns=read_dns_policy(dns.fields(POLICY_KEYS, LATER_DNS), policy, known) if dns else policy,
         drain_timeout_s=fields.value("drain_timeout", duration("1s", "1h"), 30.0),
+        names=tuple(item.value(_alias, "") for item in _one_or_more(names)) if names else (),
     )
+
+
+def _one_or_more(entry: Entry) -> list[Entry]:
+    return entry.items() if entry.is_list() else [entry]
+
+
+def _alias(text: str) -> str:
+    if text != APEX and not all(is_label(part) for part in text.split(".")):
+        raise ValueError(f"{text!r} is no name below the zone; write one like shop, or @ for it")
+    return text
+
+
+def check_aliases(
+    entry: Entry | None, services: Iterable[Service], name_servers: Iterable[str]
+) -> None:
+    """Every further DNS name belongs to one service only, and to no name server."""
+    owners = dict.fromkeys(name_servers, "a name server")
+    owners |= {service.name: f"service {service.name}" for service in services}
+    for service in services:
+        written = entry.named()[service.name] if entry and service.names else None
+        for item in _one_or_more(written.named()["names"]) if written else ():
+            name = item.text() or ""
+            if name in owners:
+                item.problem(f"{name!r} is the DNS name of {owners[name]}", "leave it out")
+            owners.setdefault(name, f"service {service.name}")
+
+
+def _check_regions(service: Service, entry: Entry, regions: tuple[Region, ...]) -> None:
+    """Somewhere there are servers for it, also by the policy that it takes over from `dns:`."""
+    having = {region.name for region in regions if region.servers.get(service.name)}
+    named = set(service.dns.policy.regions())
+    if regions and not having:
+        entry.problem("no region has servers for it", "give it some in one region at least")
+    elif named and not named & having:
+        what = "no region of its policy has servers for it"
+        entry.problem(what, f"regions that have: {', '.join(sorted(having))}")
 
 
 def _port(text: str) -> int:
@@ -65,39 +120,6 @@ def _port(text: str) -> int:
     if port == ECHO_PORT:
         raise ValueError("port 7 is taken by the echo of the built-in servers; choose another")
     return port
-
-
-def read_dns_policy(fields: Fields, default: DnsPolicy) -> DnsPolicy:
-    """The policy that `fields` state over `default`, value by value."""
-    check = fields.get("health_check")
-    fields.value("policy", _policy, "latency")
-    return replace(
-        default,
-        ttl_s=fields.value("ttl", whole_seconds("0s", "24h"), default.ttl_s),
-        health_check=_read_health(check, default.health_check) if check else default.health_check,
-    )
-
-
-def _policy(text: str) -> str:
-    if text in LATER_POLICIES:
-        raise ValueError(f"this version of netemu has no policy {text!r}; write latency")
-    return choice("latency")(text)
-
-
-def _read_health(entry: Entry, default: HealthCheck) -> HealthCheck:
-    fields = entry.fields(HEALTH_KEYS)
-    interval_s = fields.value("interval", duration("50ms", "1h"), default.interval_s)
-    # Unsaid, the timeout follows a shorter interval: nobody asked for more.
-    timeout_s = fields.value("timeout", duration("10ms", "1h"), min(default.timeout_s, interval_s))
-    if timeout_s > interval_s:
-        what = f"the timeout ({timeout_s:g} s) is longer than the interval ({interval_s:g} s)"
-        entry.problem(what, "checks start on a fixed schedule; make it as short or shorter")
-    return HealthCheck(
-        interval_s=interval_s,
-        timeout_s=timeout_s,
-        fall=fields.value("fall", whole(1, 100), default.fall),
-        rise=fields.value("rise", whole(1, 100), default.rise),
-    )
 
 
 def _read_rule(entry: Entry) -> Rule:

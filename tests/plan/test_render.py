@@ -66,7 +66,7 @@ def test_a_name_server_is_told_each_services_regions_and_checks() -> None:
 def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:
     """Its city's Unbound, the first service, the city's timeouts, the light traffic."""
     config = config_of(two_region(), "paris/client", "client.json")
-    assert config["resolver"] == ["10.4.0.1", 53]
+    assert config["asks"] == [["10.4.0.1", 53]]
     assert config["service"] == {
         "name": "www", "fqdn": "www.shop.test", "port": 80, "echo_port": 7,
     }  # fmt: skip

@@ -8,9 +8,7 @@ from typing import Any
 
 from emulator.plan import addressing
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
-from emulator.plan.paths import nearest_regions, round_trips_s
-from emulator.topology.model import Location
-from emulator.topology.places import distance_km
+from emulator.plan.paths import near_to, round_trips_s
 
 
 def render_dns(plan: Plan, host: HostSpec) -> str:
@@ -81,14 +79,10 @@ def _check(service: ServiceSpec) -> dict[str, Any]:
 def _site(plan: Plan, trips_s: dict[tuple[str, str], float], site: SiteSpec) -> dict[str, Any]:
     """Every address that a query from this site may carry, and how far it is to each region."""
     prefixes = [site.lan_prefix, site.public_prefix, f"{site.wan_address}/32"]
-    near = nearest_regions(plan.sites, trips_s, site.name)
-    here = Location("", site.latitude, site.longitude)
+    near = near_to(plan.sites, trips_s, site.name)
     return {
         "name": site.name,
         "prefixes": [prefix for prefix in prefixes if prefix],
-        "rtt_ms": {region: round(rtt_s * 1e3, 3) for region, rtt_s in near},
-        "distance_km": {
-            region.name: round(distance_km(here, region.location))
-            for region in plan.topology.regions
-        },
+        "rtt_ms": {region: round(rtt_s * 1e3, 3) for region, rtt_s in near.rtt_s.items()},
+        "distance_km": dict(near.distance_km),
     }

@@ -26,6 +26,7 @@ from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
 from emulator.topology.model import Rule, Service
 
 ECHO_BACKEND = "be-echo"
+CERTIFICATE = "/etc/ssl/netemu.pem"  # made with the image, signed by itself
 IDEMPOTENT = "GET HEAD OPTIONS PUT DELETE TRACE"
 
 _GLOBAL = """\
@@ -87,9 +88,9 @@ backend {name}
 _HEALTH_FRONTEND = """
 frontend {name}
   mode http
-  bind {address}:{port}
+  bind {address}:{port}{tls}
   monitor-uri /healthz
-  monitor fail if {{ nbsrv({backend}) lt 1 }}
+  monitor fail if {{ nbsrv({backend}) lt {least} }}
   monitor fail if {{ var(proc.draining) -m bool }}
 """
 
@@ -146,8 +147,16 @@ def _health_frontend(service: ServiceSpec, site: SiteSpec) -> str:
         name=health_frontend_name(service),
         address=address,
         port=port,
+        tls=f" ssl crt {CERTIFICATE}" if service.dns.health_check.kind == "https" else "",
         backend=backend_name(service.name),
+        least=_least_up(service, site.name),
     )
+
+
+def _least_up(service: ServiceSpec, region: str) -> int:
+    """How many servers the region needs UP to be well. The share is exact to 12 digits, so that
+    60 % of 5 is 3."""
+    return max(1, math.ceil(round(service.dns.min_healthy * len(service.servers[region]), 9)))
 
 
 def _backend(service: ServiceSpec, site: SiteSpec, target_port: int) -> str:
