@@ -59,6 +59,7 @@ def test_json_is_explained_where_it_is_offered():
         "plan",
         "validate",
         "doctor",
+        "dns explain",
     }
     assert [name for name, text in offered.items() if "--json" not in text.split("\b")[-1]] == []
 
@@ -88,6 +89,15 @@ MISTAKES = [
     ("heal",),
     ("heal", "us-east", "--all"),
     ("down", "one", "--all"),
+    ("dns", "force", "us-east"),
+    ("dns", "force", "us-east", "sideways"),
+    ("dns", "force", "us-east", "down", "--for", "10"),
+    ("dns", "force", "us-east", "down", "--for", "0s"),
+    ("dns", "force", "us-east", "down", "--for", "800h"),
+    ("dns", "force", "us-east", "auto", "--for", "10s"),
+    ("dns", "explain", "www.shop.test"),
+    ("dns", "top", "--interval", "1ms"),
+    ("dns", "metrics"),
 ]
 
 

@@ -26,6 +26,7 @@ _ERRORS = {
     "NXDOMAIN": "no such name",
     "SERVFAIL": "SERVFAIL of the resolver",
 }
+_FORCED = {"down": "forced down", "up": "forced up", "drain": "drained"}
 _TIMEOUTS = {
     "lookup": "name not resolved in time",
     "connect": "silence, no handshake",
@@ -72,6 +73,24 @@ def own_cache(run: Run | None, client: Client) -> str:
         return ""
     held = "for ever" if kept is None else "of the answer's TTL" if kept < 0 else f"of {kept:g} s"
     return f"its own DNS cache {held}"
+
+
+def forced_words(state: str) -> str:
+    """What a region is that name servers hold so, whatever its checks say: `drained`."""
+    return _FORCED.get(state, f"forced {state}")
+
+
+def show_span(seconds: float) -> str:
+    """A time that a person waits: `45 s`, `9 min 58 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    large, small, names = (
+        (*divmod(whole, 60), ("min", "s"))
+        if whole < 3600
+        else (*divmod(round(whole / 60), 60), ("h", "min"))
+    )
+    return f"{large} {names[0]}" + (f" {small} {names[1]}" if small else "")
 
 
 def plural(count: int, thing: str) -> str:

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from emulator.cli.common import on_stop
+from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
 from emulator.cli.hosts import exec_, logs, pcap, shell
 from emulator.cli.labs import down, status, up
@@ -46,7 +47,7 @@ def cli() -> None:
 
 
 for command in (up, status, watch, traffic, kill, heal, down, run, report, compare, plan, graph,
-                validate, schema, doctor, image, exec_, shell, logs, pcap):  # fmt: skip
+                validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
     cli.add_command(command)
 
 

@@ -14,8 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from emulator.clock import NS_PER_S
-from emulator.controller.inject import locked
-from emulator.controller.lab import Lab
+from emulator.controller.lab import Lab, locked
 from emulator.engine.base import ContainerState
 from emulator.errors import UsageError, WanError, suggest
 
@@ -23,6 +22,7 @@ ADMIN = "http://127.0.0.1:9153"
 ASK_S = 2.0
 CONFIRM_S = 3.0  # a forced state reaches answers in 50 ms; the rest is a busy machine's
 POLL_S = 0.1
+HTTP_ERROR = 22  # curl's exit code for a status of 400 or above
 FORCED_STATES = ("down", "up", "drain", "auto")
 
 State = dict[str, Any]  # of one name server, as its /state says; {"error": why} of one that is mute
@@ -34,17 +34,11 @@ class Asking:
 
     source: str
     subnet: str
-    words: str  # "paris, by its resolver 10.4.0.1"
+    words: str  # "paris's resolver"
 
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """What name servers hold after they were told."""
-
-    states: Mapping[str, State]
-    until_ns: int | None
-    now_ns: int
-    deaf: Mapping[str, str]  # name server -> why it could not be told
+    def __str__(self) -> str:
+        subnet = f" for client subnet {self.subnet}" if self.subnet else ""
+        return f"{self.words} ({self.source}){subnet}" if self.words else f"{self.source}{subnet}"
 
 
 def name_servers(lab: Lab) -> list[str]:
@@ -75,7 +69,7 @@ def _tell(
                "until": until_ns}  # fmt: skip
     send = {"daemon": "dns", "line": json.dumps(command)}
     hear = [server for server in name_servers(lab) if server not in deaf]
-    answers = lab.wan.hosts({server: ("send", send) for server in hear}, ASK_S)
+    answers = lab.wan.hosts(dict.fromkeys(hear, ("send", send)), ASK_S)
     deaf |= {server: why for server, a in answers.items() if (why := _failure(a))}
     if len(deaf) == len(name_servers(lab)):
         raise WanError(f"no name server could be told: {_each(deaf)}")
@@ -97,18 +91,20 @@ def services_with(lab: Lab, region: str, service: str | None = None) -> list[str
     return chosen
 
 
-def force(  # noqa: PLR0913, PLR0917 - the command's own words
+def force(
     lab: Lab,
     region: str,
     state: str,
     service: str | None = None,
     for_s: float | None = None,
     is_sure: bool = False,  # noqa: FBT001, FBT002
-) -> Held:
+) -> dict[str, Any]:
     """Tell every name server, and wait until each that lives says that it holds it.
 
-    Raises UsageError where `down` or `drain` would leave a name server nothing to offer, unless
-    `is_sure`; WanError when one that was told does not say so in time.
+    Returns lab, region, state, services, for_s, now_ns, states (as name_server_states) and deaf:
+    name server -> why it could not be told. Raises UsageError where `down` or `drain` would leave
+    a name server nothing to offer, unless `is_sure`; WanError when one that was told does not
+    say so in time.
     """
     chosen = services_with(lab, region, service)
     with locked(lab, f"dns force {region} {state}"):
@@ -118,7 +114,16 @@ def force(  # noqa: PLR0913, PLR0917 - the command's own words
         deaf = _tell(lab, region, service, state, until)
         told = [server for server in name_servers(lab) if server not in deaf]
         states = _wait_until_held(lab, told, region, chosen, state, until)
-    return Held(states, until, lab.wan.now_ns(), deaf)
+    return {
+        "lab": lab.name,
+        "region": region,
+        "state": state,
+        "services": chosen,
+        "for_s": for_s,
+        "now_ns": lab.wan.now_ns(),
+        "states": states,
+        "deaf": deaf,
+    }
 
 
 def _refuse_to_strand(
@@ -150,7 +155,7 @@ def _is_offered(region: Mapping[str, Any]) -> bool:
     return bool(forced == "up" if forced else region["health"] == "UP")
 
 
-def _wait_until_held(  # noqa: PLR0913, PLR0917
+def _wait_until_held(
     lab: Lab,
     told: Sequence[str],
     region: str,
@@ -169,7 +174,7 @@ def _wait_until_held(  # noqa: PLR0913, PLR0917
             if "error" not in states[server]
             and any(_forced(states[server], name, region) != wanted for name in services)
         ]
-        if not late:
+        if not late or (until is not None and lab.wan.now_ns() >= until):
             return states
         if lab.clock.now_ns() > deadline:
             raise WanError(f"{' and '.join(late)} did not say within {CONFIRM_S:g} s that it holds "
@@ -182,9 +187,13 @@ def _forced(state: State, service: str, region: str) -> tuple[str | None, int | 
     return held["forced"], held["until"]
 
 
-def name_server_states(lab: Lab) -> dict[str, State]:
-    """What each name server holds about every region: its /state, or {"error": why it is mute}."""
-    return {server: _decoded(reply) for server, reply in _ask(lab, "/state").items()}
+def name_server_states(
+    lab: Lab, servers: Iterable[str] = (), within_s: float = ASK_S
+) -> dict[str, State]:
+    """What each name server holds about every region: its /state, or {"error": why it is mute}.
+    `servers` (): all; UsageError for one that is none."""
+    replies = _ask(lab, "/state", servers, within_s)
+    return {server: _decoded(reply) for server, reply in replies.items()}
 
 
 def explanations(
@@ -198,9 +207,11 @@ def explanations(
     return {server: _decoded(reply) for server, reply in replies.items()}
 
 
-def metrics(lab: Lab, servers: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+def metrics(
+    lab: Lab, servers: Iterable[str] = (), within_s: float = ASK_S
+) -> dict[str, dict[str, Any]]:
     """What each name server counted: {"text": in Prometheus' format}, or {"error": why}."""
-    return _ask(lab, "/metrics", servers)
+    return _ask(lab, "/metrics", servers, within_s)
 
 
 def asking_from(lab: Lab, origin: str, subnet: str = "") -> Asking:
@@ -209,17 +220,15 @@ def asking_from(lab: Lab, origin: str, subnet: str = "") -> Asking:
         subnet = _network(subnet)
     cities = {city.name: city for city in lab.plan.topology.cities}
     if origin not in cities:
-        return Asking(_address(origin, cities), subnet, origin)
-    city = cities[origin]
-    if city.resolver.kind == "none":
-        return Asking(_client(lab, origin), subnet, f"{origin}, whose clients ask by themselves")
-    keeper = city.resolver.at or origin
-    source = lab.plan.resolvers[keeper]
-    words = f"{origin}, by {'its' if keeper == origin else keeper + chr(39) + 's'} resolver"
-    if not subnet and (city.resolver.ecs or cities[keeper].resolver.ecs):
+        return Asking(_address(origin, cities), subnet, "")
+    resolver = cities[origin].resolver
+    if resolver.kind == "none":
+        return Asking(_client(lab, origin), subnet, f"{origin}'s client")
+    keeper = resolver.at or origin
+    whose = f"{keeper}'s resolver" + (f", which {origin} asks" if resolver.at else "")
+    if not subnet and (resolver.ecs or cities[keeper].resolver.ecs):
         subnet = next(s.lan_prefix or "" for s in lab.plan.sites if s.name == origin)
-        words += ", which sends the client subnet"
-    return Asking(source, subnet, words)
+    return Asking(lab.plan.resolvers[keeper], subnet, whose)
 
 
 def _client(lab: Lab, city: str) -> str:
@@ -242,7 +251,9 @@ def _network(text: str) -> str:
         raise UsageError(f"--subnet: {error}; write it like 10.4.0.0/24") from error
 
 
-def _ask(lab: Lab, path: str, servers: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+def _ask(
+    lab: Lab, path: str, servers: Iterable[str] = (), within_s: float = ASK_S
+) -> dict[str, dict[str, Any]]:
     """Each server's answer as {"text": ...}, or {"error": why there is none}."""
     known = name_servers(lab)
     chosen = list(servers) or known
@@ -251,9 +262,9 @@ def _ask(lab: Lab, path: str, servers: Iterable[str] = ()) -> dict[str, dict[str
             near = _near(server, known)
             raise UsageError(f"{server} is no name server of lab {lab.name}; {near}")
     mute = {server: {"error": why} for server, why in _fallen(lab).items()}
-    argv = ["curl", "-sS", "--max-time", f"{ASK_S:g}", ADMIN + path]
-    run = ("run", {"argv": argv, "timeout_s": ASK_S})
-    answers = lab.wan.hosts({server: run for server in chosen if server not in mute}, ASK_S)
+    argv = ["curl", "-sS", "--fail-with-body", "--max-time", f"{within_s:g}", ADMIN + path]
+    run = ("run", {"argv": argv})
+    answers = lab.wan.hosts({server: run for server in chosen if server not in mute}, within_s)
     told = {server: _text(answer) for server, answer in answers.items()}
     return {server: told.get(server) or mute[server] for server in chosen}
 
@@ -261,6 +272,8 @@ def _ask(lab: Lab, path: str, servers: Iterable[str] = ()) -> dict[str, dict[str
 def _text(answer: Mapping[str, Any]) -> dict[str, Any]:
     if why := _failure(answer):
         return {"error": why}
+    if answer.get("rc") == HTTP_ERROR and answer.get("out"):
+        return {"error": answer["out"].strip()}
     if answer.get("rc"):
         return {"error": f"its dns daemon does not answer: {answer.get('err', '').strip()}"}
     return {"text": answer.get("out", "")}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from emulator.controller.dns import metrics, name_server_states, name_servers
 from emulator.controller.lab import Lab
+from emulator.controller.scrape import read_scrape, totals
 from emulator.engine.base import ContainerState
 
 LOOK_S = 1.0  # a host that does not answer in a second is shown as silent, never waited for
@@ -68,10 +70,15 @@ def _addresses(lab: Lab, host: str) -> list[str]:
 
 
 def lab_status(lab: Lab) -> dict[str, Any]:
-    """Containers, daemons, active faults, what balancers and name servers think, the wire."""
+    """Containers, daemons, active faults, what balancers and name servers think, the wire.
+
+    `name_servers`: what each of them says of itself (its /state), what it counted since its start,
+    or why it is mute.
+    """
     states = {c.host: c.state for c in lab.engine.containers(lab.name)}
     awake = [h.name for h in lab.plan.hosts if states.get(h.name) is ContainerState.RUNNING]
     answers = lab.wan.hosts({host: ("status", {}) for host in awake}, LOOK_S)
+    hears = [h for h, a in answers.items() if not (a.get("silent") or "error" in a)]
     stats = lab.wan.stats()
     latest = lab.wan.latest()
     return {
@@ -101,10 +108,29 @@ def lab_status(lab: Lab) -> dict[str, Any]:
             "server",
             awake,
         ),
+        "now_ns": lab.wan.now_ns(),
+        "name_servers": _name_servers(lab, [s for s in name_servers(lab) if s in hears]),
         "traffic": _last(latest, "schedule", ("city", "started", "late", "in_flight")),
         "wire": stats.get("wire", {}),
         "paths": stats.get("paths", {}),
     }
+
+
+def _name_servers(lab: Lab, servers: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Their states with `asked`, their totals; those that answered nothing just now are not asked
+    again."""
+    if not servers:
+        return {}
+    states = name_server_states(lab, servers, LOOK_S)
+    counted = metrics(lab, servers, LOOK_S)
+    return {server: states[server] | {"asked": _asked(counted[server])} for server in servers}
+
+
+def _asked(answer: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return totals(read_scrape(answer["text"])) if "text" in answer else dict(answer)
+    except ValueError as error:
+        return {"error": f"its metrics cannot be read: {error}"}
 
 
 def _thoughts(

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from emulator.report.dns import server_lines
+
 Row = dict[str, Any]
 
 
@@ -104,9 +106,8 @@ def render_status(status: Row, console: Console) -> None:
 
 def _views(status: Row) -> Iterator[tuple[str, str]]:
     """What name servers, balancers and clients think; a fallen host says nothing."""
-    for route in status["routing"]:
-        up, down = ", ".join(route["up"]) or "nothing", ", ".join(route["down"])
-        yield route["server"], f"{route['service']}: {up} UP" + (f"; {down} DOWN" if down else "")
+    for server, state in status["name_servers"].items():
+        yield from ((server, line) for line in server_lines(state, status["now_ns"]))
     for view in status["balancers"]:
         reason = f" ({view['reason']})" if view["reason"] else ""
         yield f"{view['region']}/edge", f"{view['server'] or 'itself'} {view['state']}{reason}"
