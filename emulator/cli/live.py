@@ -24,7 +24,7 @@ from emulator.errors import UsageError
 from emulator.report.json import report_json
 from emulator.report.live import Narrator
 from emulator.report.terminal import render_report
-from emulator.scenario.model import FAULT_KINDS
+from emulator.scenario.model import KILL_KINDS
 from emulator.topology.model import CLIENT_KINDS
 from emulator.units import parse_duration, parse_frequency, parse_rate, parse_share
 
@@ -42,9 +42,18 @@ def _quantity(parse: Callable[[str], float]) -> Callable[..., float | None]:
     return convert
 
 
+class _Kinds(click.Choice[str]):
+    """Faults of `kill`; who looks here for another way to take a region out is shown it."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "force":
+            self.fail("to force a region breaks nothing; netemu dns force REGION down|up|drain")
+        return super().convert(value, param, ctx)
+
+
 @click.command()
 @click.argument("target", nargs=-1, required=True)
-@click.option("--how", type=click.Choice(FAULT_KINDS), default="power", show_default=True)
+@click.option("--how", type=_Kinds(KILL_KINDS), default="power", show_default=True)
 @click.option("--from", "peers", metavar="SITES", default="",
               help="partition: cut only from these sites, by commas.")  # fmt: skip
 @click.option("--direction", type=click.Choice(tuple(DIRECTIONS)), default="both",

@@ -7,18 +7,19 @@ lock, so two netemu processes do not harm each other.
 from __future__ import annotations
 
 import difflib
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from emulator.controller.faults import FAULTS
-from emulator.controller.lab import Lab
-from emulator.errors import NetemuError, UsageError
+from emulator.controller.lab import Lab, locked
+from emulator.errors import NetemuError, UsageError, suggest
 from emulator.events import Fault
+from emulator.scenario.targets import REGION_FAULTS
 from emulator.wan.base import FaultRecord
 
-SITE_FAULTS = ("drain", "partition", "brownout")  # these speak of sites, not of single hosts
+# These speak of sites, not of single hosts.
+SITE_FAULTS = ("drain", "partition", "brownout", "force")
+HOSTLESS = ("partition", "brownout", "force")  # these touch paths, or what name servers say
 
 
 def inject(
@@ -67,10 +68,15 @@ def heal(lab: Lab, target: Sequence[str]) -> tuple[FaultRecord, ...]:
     for name in names:
         sites_and_hosts(lab, name)
     with locked(lab, f"heal {' '.join(target)}"):
-        active = [f for f in lab.wan.journal() if names in (f.target, f.peers)]
+        active = [f for f in lab.wan.journal() if names in _sides(f)]
         for fault in reversed(active):
             heal_one(lab, fault)
     return tuple(active)
+
+
+def _sides(fault: FaultRecord) -> tuple[tuple[str, ...], ...]:
+    """By what it is healed: its target, and the other side of a partition."""
+    return (fault.target, fault.peers) if fault.kind == "partition" else (fault.target,)
 
 
 def heal_fault(lab: Lab, fault_id: str) -> None:
@@ -113,22 +119,32 @@ def resolve(
             raise UsageError(f"{how} is for a whole site, and {name} is one host of a site")
         sites += found_sites
         hosts += found_hosts
-    for name in peers:
+    if how == "force":
+        _check_services(lab, peers)
+    for name in peers if how != "force" else ():
         if not sites_and_hosts(lab, name)[0]:
             raise UsageError(f"a partition is between sites, and {name} is a host")
     kinds = {site.kind for site in lab.plan.sites if site.name in sites}
-    if how == "drain" and kinds != {"region"}:
-        raise UsageError("drain is for regions: only they have a balancer to drain")
+    if how in REGION_FAULTS and kinds != {"region"}:
+        raise UsageError(f"{how} is for regions: {REGION_FAULTS[how]}")
     names = _names(target)
     return FaultRecord(
         id=f"{how}:{'+'.join(names)}#{lab.wan.stats()['seq']}",
         kind=how,
         target=names,
         sites=tuple(dict.fromkeys(sites)),
-        hosts=() if how in {"partition", "brownout"} else tuple(dict.fromkeys(hosts)),
+        hosts=() if how in HOSTLESS else tuple(dict.fromkeys(hosts)),
         peers=_names(peers),
         settings=settings,
     )
+
+
+def _check_services(lab: Lab, names: Sequence[str]) -> None:
+    known = [service.name for service in lab.plan.services]
+    for name in names:
+        if name not in known:
+            advice = suggest(name, known) or f"there are {', '.join(known)}"
+            raise UsageError(f"{name} is no service of lab {lab.name}; {advice}")
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:
@@ -147,16 +163,6 @@ def sites_and_hosts(lab: Lab, name: str) -> tuple[list[str], list[str]]:
     near = difflib.get_close_matches(name, everything, n=1, cutoff=0.4)
     advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(everything)}"
     raise UsageError(f"{name} is no site or host of lab {lab.name}; {advice}")
-
-
-@contextmanager
-def locked(lab: Lab, what: str) -> Iterator[None]:
-    """The lab's one lock, for a command that changes something."""
-    lab.wan.lock(f"{what} (pid {os.getpid()})")
-    try:
-        yield
-    finally:
-        lab.wan.unlock()
 
 
 def _mark(fault: FaultRecord, phase: str, t: int, detail: str = "") -> dict[str, object]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FAULT_KINDS = ("power", "crash", "freeze", "drain", "partition", "brownout")
-FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "brownout"]
+FAULT_KINDS = ("power", "crash", "freeze", "drain", "partition", "brownout", "force")
+FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "brownout", "force"]
+# Those of `kill`: to force breaks nothing, and is a step and a command of its own.
+KILL_KINDS: tuple[FaultKind, ...] = ("power", "crash", "freeze", "drain", "partition", "brownout")
 # What `force` tells the name servers, as Kill.settings["state"] says it.
 FORCED: Mapping[str, float] = {"down": 0.0, "up": 1.0, "drain": 2.0}
 Comparison = Literal["<=", "<", ">=", ">", "=="]
@@ -21,8 +23,9 @@ NO_CACHE, TTL_CACHE, CACHE_FOR_EVER = 0.0, -1.0, math.inf
 @dataclass(frozen=True, slots=True)
 class Kill:
     """Break a target. For a partition `target` is one side and `peers` the other (all: everyone
-    else). `settings` are the fault's own numbers: delay_s, loss, rate_bps of a brown-out,
-    direction of a partition (1: out of the target only, -1: into it only; both if not said).
+    else); of a forced region `peers` is the service (none: each that the region has).
+    `settings` are the fault's own numbers: delay_s, loss, rate_bps of a brown-out, direction of a
+    partition (1: out of the target only, -1: into it only; both if not said), state (of FORCED).
     With `for_s` this fault, and nothing else on the target, is healed again after so long."""
 
     at_s: float
@@ -32,6 +35,13 @@ class Kill:
     settings: Mapping[str, float] = field(default_factory=dict)
     for_s: float | None = None
     is_after: bool = False  # at_s: after the end of the step above, not after the start
+
+    @property
+    def sides(self) -> tuple[tuple[str, ...], ...]:
+        """What it is on: the target, and of a partition the other side where that is named."""
+        return (
+            (self.target, self.peers) if self.how == "partition" and self.peers else (self.target,)
+        )
 
 
 @dataclass(frozen=True, slots=True)

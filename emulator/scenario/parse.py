@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.examples import found
 from emulator.scalars import duration, is_label, label, whole
-from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState
+from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState, Vary
 from emulator.scenario.objectives import FAULT_FIGURES, parse_objective
 from emulator.scenario.order import Latest, latest
 from emulator.scenario.steps import read_steps, read_targets
@@ -17,12 +17,14 @@ from emulator.scenario.traffic import default_traffic, read_traffic
 from emulator.yamlfile import Document, Entry, Fields, read_text
 
 TOP_KEYS = (
-    "netemu", "name", "topology", "seed", "runs", "groups", "traffic", "steady_state", "steps",
-    "end", "expect", "objectives",
+    "netemu", "name", "topology", "vary", "seed", "runs", "groups", "traffic", "steady_state",
+    "steps", "end", "expect", "objectives",
 )  # fmt: skip
 STEADY_KEYS = ("over", "hold")
 LATER_TOP = ("repeat", "profile", "matrix", "network")
 RUNS_MAX = 1000
+VALUES = range(2, 21)  # of what varies: each is a lab of its own
+SETTING = r"[A-Za-z0-9_:-]+(\.[A-Za-z0-9_:-]+)*"  # a path in the topology: keys, between them dots
 _EXPECTATION = re.compile(r"recovery within (\S.*)")
 
 
@@ -48,7 +50,7 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
     name = top.required("name", "name: region-loss")
     topology = top.required("topology", "topology: ../two-region.yaml")
     traffic, objectives, groups = (top.get(key) for key in ("traffic", "objectives", "groups"))
-    steady_state = top.get("steady_state")
+    steady_state, vary = top.get("steady_state"), top.get("vary")
     written = top.required("steps", "steps: [{at: 10s, kill: us-east}]")
     steps = read_steps(written) if written else ()
     last = latest(steps)
@@ -65,6 +67,7 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
         expect=top.value("expect", _expectation, None),
         groups=_read_groups(groups) if groups else {},
         runs=top.value("runs", whole(1, RUNS_MAX), 1),
+        vary=_read_vary(vary) if vary else None,
         seed=top.value("seed", whole(0, 2**32 - 1), None),
         source=text,
     )
@@ -136,6 +139,30 @@ def _expectation(text: str) -> Expectation:
     if within is None:
         raise ValueError(f"{text!r} cannot be expected; write isolation or recovery within 15s")
     return Expectation("recovery", duration("1ms", "24h")(within[1]))
+
+
+def _read_vary(entry: Entry) -> Vary | None:
+    """One setting of the topology and its values. What they mean there its own parser knows."""
+    settings = entry.named()
+    if len(settings) != 1:
+        if entry.is_mapping():
+            what = f"{len(settings)} settings vary" if settings else "names no setting"
+            entry.problem(what, "vary one, for example {dns.ttl: [1s, 30s]}")
+        return None
+    ((setting, written),) = settings.items()
+    if not re.fullmatch(SETTING, setting):
+        hint = "write its keys with dots between, for example dns.ttl"
+        written.problem(f"{setting!r} is no path in a topology", hint)
+    values: list[str] = []
+    for value in written.items():
+        text = value.text()
+        if text is not None and text in values:
+            value.problem(f"{text!r} is given twice", "keep one")
+        values += [text] if text is not None else []
+    if written.is_list() and len(written.items()) not in VALUES:
+        what = f"{len(written.items())} are not {VALUES[0]} to {VALUES[-1]} values"
+        written.problem(what, "each is a lab of its own; write for example [1s, 30s]")
+    return Vary(setting, tuple(values))
 
 
 def _read_groups(entry: Entry) -> dict[str, tuple[str, ...]]:

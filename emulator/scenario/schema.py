@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from emulator.scenario.model import FAULT_KINDS
+from emulator.scenario.model import FORCED, KILL_KINDS
 from emulator.scenario.objectives import CLIENTS
-from emulator.scenario.parse import RUNS_MAX
+from emulator.scenario.parse import RUNS_MAX, SETTING, VALUES
 from emulator.scenario.steps import DIRECTIONS
 from emulator.scenario.traffic import CONNECTIONS_MAX
 
@@ -30,6 +30,7 @@ def scenario_schema() -> Schema:
                 "netemu": {"const": 1, "description": "Version of this language."},
                 "name": _text(_NAME, "Name of the scenario and of its run directories."),
                 "topology": _text(".", "Path of the topology file, from this file."),
+                "vary": _vary(),
                 "seed": _integer(0, 2**32 - 1, "Of the random phase; default: another each run."),
                 "runs": _integer(1, RUNS_MAX, "How often, each at another phase; default 1."),
                 "groups": _groups(),
@@ -94,6 +95,24 @@ def _objectives(description: str) -> Schema:
     }
 
 
+def _vary() -> Schema:
+    values = {
+        "type": "array",
+        "items": {"type": ["string", "number", "boolean"]},
+        "minItems": VALUES[0],
+        "maxItems": VALUES[-1],
+        "uniqueItems": True,
+    }
+    return {
+        "type": "object",
+        "description": "One setting of the topology, like dns.ttl: the scenario once a value.",
+        "propertyNames": {"pattern": f"^{SETTING}$"},
+        "additionalProperties": values,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
 def _traffic() -> Schema:
     total = _object({"rate": _rate("Requests of all kinds in a city.")}, required=("rate",))
     kinds = _object({kind: _rate(f"Requests over {kind} in a city.") for kind in CLIENTS})
@@ -132,18 +151,21 @@ def _step() -> Schema:
         "kill": target,
         "heal": target,
         "partition": target,
+        "force": target,
         "wait_until": {
             "type": "string",
             "description": "ready, recovered, steady, us-east up, us-east down, "
             "paris served by eu-west.",
         },
         "within": _duration("Patience of wait_until."),
-        "how": {"enum": list(FAULT_KINDS), "description": "Of kill; default power."},
+        "how": {"enum": list(KILL_KINDS), "description": "Of kill; default power."},
         "from": _targets("The other side of a partition; default: everyone else."),
         "direction": {"enum": list(DIRECTIONS), "description": "Of a partition; default both."},
         "delay": _duration("Of a brownout, on each path."),
         "loss": _text(f"^{_UNSIGNED}%$", "Of a brownout, like 5%."),
         "rate": _text(f"^{_UNSIGNED}[kKmMgG]?([bB][iI][tT]|[bB][pP][sS])$", "Like 10mbit."),
+        "state": {"enum": list(FORCED), "description": "What force tells the name servers."},
+        "service": _text(_NAME, "Of force; default: every service of the region."),
         "for": _duration("How long a fault lasts."),
         "every": _duration("From one fault to the next, over the time of at."),
     }
@@ -152,6 +174,7 @@ def _step() -> Schema:
             {"required": ["at", "kill"]},
             {"required": ["at", "heal"]},
             {"required": ["at", "partition"]},
+            {"required": ["at", "force", "state"]},
             {"required": ["wait_until", "within"]},
         ]
     }

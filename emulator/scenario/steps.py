@@ -6,17 +6,26 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import get_args
 
 from emulator.scalars import choice, duration, is_label, label, rate, share
-from emulator.scenario.model import Condition, FaultKind, Heal, Kill, Step, WaitUntil
+from emulator.scenario.model import (
+    FORCED,
+    KILL_KINDS,
+    Condition,
+    FaultKind,
+    Heal,
+    Kill,
+    Step,
+    WaitUntil,
+)
 from emulator.scenario.order import Order
 from emulator.scenario.times import Moment, read_moment
 from emulator.yamlfile import Entry, Fields
 
-VERBS = ("kill", "heal", "partition", "wait_until")
+VERBS = ("kill", "heal", "partition", "force", "wait_until")
 STEP_KEYS = (
-    "at", *VERBS, "how", "from", "direction", "delay", "loss", "rate", "for", "every", "within",
+    "at", *VERBS, "how", "from", "direction", "delay", "loss", "rate", "state", "service", "for",
+    "every", "within",
 )  # fmt: skip
 # Which faults each setting of a step belongs to.
 SETTINGS_OF = {
@@ -25,11 +34,13 @@ SETTINGS_OF = {
     "delay": "brownout",
     "loss": "brownout",
     "rate": "brownout",
+    "state": "force",
+    "service": "force",
 }
-SITE_FAULTS = frozenset({"drain", "partition", "brownout"})  # of whole sites, not of hosts
+SITE_FAULTS = frozenset({"drain", "partition", "brownout", "force"})  # of whole sites, not of hosts
 DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}  # as Kill.settings says it
 REPETITIONS_MAX = 1000
-_HOW: Callable[[str], FaultKind] = choice(*get_args(FaultKind))
+_HOW: Callable[[str], FaultKind] = choice(*KILL_KINDS)
 _NEVER = Moment(math.nan)  # neither before nor after; stands in for a time with a problem
 _SPAN = duration("100ms", "24h")  # injecting and healing alone take tens of milliseconds
 _LASTING = ("for", "every")
@@ -69,7 +80,9 @@ def _read_step(entry: Entry) -> tuple[Step, ...]:
     verbs = [verb for verb in VERBS if verb in fields]
     if len(verbs) != 1:
         if entry.is_mapping():
-            entry.problem("a step does one of kill, heal, partition and wait_until", "split it")
+            entry.problem(
+                "a step does one of kill, heal, partition, force and wait_until", "split it"
+            )
         _read_at(fields)
         return ()
     if verbs == ["wait_until"]:
@@ -80,11 +93,21 @@ def _read_step(entry: Entry) -> tuple[Step, ...]:
         _refuse(fields, others, "heal undoes every fault of its target")
         at = _read_instant(fields, "heal is done at one moment")
         return (Heal(at.at_s, read_targets(fields.members["heal"]), at.is_after),)
-    how: FaultKind = fields.value("how", _HOW, "power")
+    how: FaultKind = fields.value("how", _how, "power")
     if verbs == ["partition"]:
         _refuse(fields, ("how",), "the step says already that it is a partition")
         how = "partition"
+    elif verbs == ["force"]:
+        _refuse(fields, ("how",), "the step says already that it forces")
+        fields.required("state", "state: drain")
+        how = "force"
     return _repeat(fields, _read_kill(fields, fields.members[verbs[0]], how))
+
+
+def _how(text: str) -> FaultKind:
+    if text == "force":
+        raise ValueError("force is a step of its own; write {at: 10s, force: us-east, state: down}")
+    return _HOW(text)
 
 
 def _read_at(fields: Fields) -> Moment:
@@ -129,22 +152,35 @@ def read_condition(text: str) -> Condition:
 def _read_kill(fields: Fields, targets: Entry, how: FaultKind) -> Kill:
     others = [key for key, fault in SETTINGS_OF.items() if fault != how]
     _refuse(fields, others, f"{how} has no such setting")
-    peers = fields.get("from")
     target = read_targets(targets)
     if how in SITE_FAULTS:
         for name in [name for name in target if "/" in name]:
-            hint = "name a region or city, or use crash, freeze or power"
-            targets.problem(f"{how} is for whole sites, and {name!r} is a host", hint)
+            targets.problem(f"{how} is for whole sites, and {name!r} is a host", instead(how))
     at = _read_at(fields)
     return Kill(
         at_s=at.at_s,
         target=target,
         how=how,
-        peers=read_targets(peers) if peers else (),
+        peers=_read_peers(fields),
         settings=_read_settings(fields),
         for_s=None if at.until_s is None else at.until_s - at.at_s,
         is_after=at.is_after,
     )
+
+
+def _read_peers(fields: Fields) -> tuple[str, ...]:
+    """The other side of a partition; the service of which a region is forced."""
+    if "service" in fields:
+        return (fields.value("service", label, ""),)
+    peers = fields.get("from")
+    return read_targets(peers) if peers else ()
+
+
+def instead(how: str) -> str:
+    """What to do to a host, which a fault of whole sites is not for."""
+    if how == "force":
+        return "name a region"
+    return "name a region or city, or use crash, freeze or power"
 
 
 def _repeat(fields: Fields, kill: Kill) -> tuple[Step, ...]:
@@ -178,7 +214,7 @@ def _repeat_every(
 
 
 def _read_settings(fields: Fields) -> dict[str, float]:
-    """The numbers of a brown-out or partition that are said, by their names in `Kill`."""
+    """The numbers that are said, by their names in `Kill`."""
     settings: dict[str, float] = {}
     if "delay" in fields:
         settings["delay_s"] = fields.value("delay", duration("0s", "10s"), 0.0)
@@ -189,6 +225,8 @@ def _read_settings(fields: Fields) -> dict[str, float]:
     direction = fields.value("direction", choice(*DIRECTIONS), "both")
     if direction != "both":
         settings["direction"] = DIRECTIONS[direction]
+    if "state" in fields:
+        settings["state"] = FORCED[fields.value("state", choice(*FORCED), "down")]
     return settings
 
 

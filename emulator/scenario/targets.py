@@ -9,7 +9,7 @@ from typing import Literal
 from emulator.errors import Problem, UsageError, suggest
 from emulator.scenario.model import Heal, Kill, Load, Objective, Scenario, Step, Traffic, WaitUntil
 from emulator.scenario.objectives import parse_objective
-from emulator.scenario.steps import SITE_FAULTS, read_targets, written_steps
+from emulator.scenario.steps import SITE_FAULTS, instead, read_targets, written_steps
 from emulator.yamlfile import Document, Entry
 
 Kind = Literal["region", "client", "dns", "host"]
@@ -19,6 +19,10 @@ KINDS: dict[Kind, str] = {
     "dns": "name server",
     "host": "host",
 }
+REGION_FAULTS = {
+    "drain": "only regions have a balancer to drain",
+    "force": "name servers answer with regions, and nothing else can be forced",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Names:
 
     kinds: Mapping[str, Kind]  # every site and host: "us-east", "us-east/www-1", "ns1"
     tags: Mapping[str, tuple[str, ...]]  # "edge" -> sites that have this tag
+    services: tuple[str, ...] = ()
 
     def members(self, word: str, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """The sites and hosts that `word` means: its own name, a group's, a tag's. (): none."""
@@ -49,7 +54,8 @@ def resolve_targets(scenario: Scenario, names: Names) -> Scenario:
 
     def step_of(step: Step) -> Step:
         if isinstance(step, Kill):
-            return replace(step, target=mean(step.target), peers=mean(step.peers))
+            peers = mean(step.peers) if step.how == "partition" else step.peers
+            return replace(step, target=mean(step.target), peers=peers)
         return replace(step, target=mean(step.target)) if isinstance(step, Heal) else step
 
     def load_of(load: Load) -> Load:
@@ -110,7 +116,7 @@ def _objectives(top: Mapping[str, Entry]) -> list[Entry]:
 def _breaks(scenario: Scenario, names: Names) -> list[dict[str, None]]:
     """The sites and hosts of each side of each fault, in the order in which they are named."""
     kills = [step for step in scenario.steps if isinstance(step, Kill)]
-    sides = [side for kill in kills for side in (kill.target, kill.peers) if side]
+    sides = [side for kill in kills for side in kill.sides]
     return [
         dict.fromkeys(m for word in side for m in names.members(word, scenario.groups))
         for side in sides
@@ -149,10 +155,23 @@ class _Check:
                 self._suits(entry, word, step)
         if isinstance(step, Heal):
             self._heal(entry, step)
-        for word in step.peers if isinstance(step, Kill) else ():
+        elif step.how == "force":
+            self._services(entry, step.peers)
+        else:
+            self._peers(entry, step.peers)
+
+    def _peers(self, entry: Entry, peers: Iterable[str]) -> None:
+        for word in peers:
             if self._exists(entry, word) and self._kinds(word) & {"host"}:
                 hint = "name a region, a city or a name server"
                 entry.problem(f"a partition is between sites, and {word!r} is a host", hint)
+
+    def _services(self, entry: Entry, services: Iterable[str]) -> None:
+        there = self.names.services
+        for name in services:
+            if name not in there:
+                advice = suggest(name, there) or f"services here: {', '.join(there)}"
+                entry.problem(f"no service of the lab is called {name!r}", advice)
 
     def traffic(self, entry: Entry) -> None:
         for word in read_targets(entry):
@@ -202,11 +221,11 @@ class _Check:
 
     def _suits(self, entry: Entry, word: str, kill: Kill) -> None:
         kinds = self._kinds(word)
-        if kill.how == "drain" and kinds != {"region"}:
-            entry.problem(f"{word!r} is no region", "only regions have a balancer to drain")
+        if kill.how in REGION_FAULTS and kinds != {"region"}:
+            entry.problem(f"{word!r} is no region", REGION_FAULTS[kill.how])
         elif kill.how in SITE_FAULTS and "host" in kinds:
-            hint = "name a region or city, or use crash, freeze or power"
-            entry.problem(f"{kill.how} is for whole sites, and {word!r} has hosts in it", hint)
+            what = f"{kill.how} is for whole sites, and {word!r} has hosts in it"
+            entry.problem(what, instead(kill.how))
 
 
 def _advice(word: str, names: Names, groups: Mapping[str, tuple[str, ...]]) -> str:

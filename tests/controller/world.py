@@ -38,6 +38,7 @@ class World:
         self.engine = _Engine(self)
         self.daemons: dict[str, dict[str, str]] = {}
         self.draining: set[str] = set()
+        self.forced: dict[tuple[str, str, str], str] = {}  # server, service, region -> state
         self.started: list[str] = []  # hosts, in the order in which their daemons were started
         self.rates: dict[str, float] = {}
         self.broken = False
@@ -74,6 +75,7 @@ class World:
             "paths": {path: overlays.effective(path) for path in overlays.paths()},
             "ports": [h.name for h in self.plan.hosts if overlays.is_port_cut(h.name)],
             "draining": sorted(self.draining),
+            "forced": dict(self.forced),
         }
 
     def state(self, host: str) -> str:
@@ -112,6 +114,8 @@ class World:
             self.daemons[host] |= dict.fromkeys(chosen, "ended")
             self.draining.discard(host)
             return {"t": self.clock.now_ns()}
+        elif op == "send" and self.daemons[host][arguments["daemon"]] != "running":
+            raise ValueError(f"{arguments['daemon']} does not run")
         elif op == "send":
             self._obey(host_of(self.plan, host), json.loads(arguments["line"]))
         elif op == "probe_report":
@@ -135,8 +139,25 @@ class World:
                     self._say(Proxy(t=now, region=host.site, service=service.name,
                                     server=server, state="UP"))  # fmt: skip
             elif host.role == "ns":
-                self._say(Generation(t=now, server=host.site, service=service.name, number=1,
-                                     up=list(service.addresses), down=[]))  # fmt: skip
+                self._say_routing(host.site, service.name)
+
+    def _say_routing(self, server: str, service: str) -> None:
+        regions = list(next(s for s in self.plan.services if s.name == service).addresses)
+        forced = {
+            r: state for (s, n, r), state in self.forced.items() if (s, n) == (server, service)
+        }
+        self._say(Generation(t=self.clock.now_ns(), server=server, service=service, number=1,
+                             up=regions, down=[], forced=forced))  # fmt: skip
+
+    def _force(self, server: str, command: dict[str, Any]) -> None:
+        """Held by a file of its own: a name server that died holds it still."""
+        for service in self.plan.services:
+            if command["service"] in (None, service.name):
+                place = (server, service.name, command["region"])
+                self.forced.pop(place, None)
+                if command["state"] != "auto":
+                    self.forced[place] = command["state"]
+                self._say_routing(server, service.name)
 
     def _obey(self, host: HostSpec, command: dict[str, Any]) -> None:
         now = self.clock.now_ns()
@@ -152,6 +173,8 @@ class World:
             self.draining.add(host.name)
         elif command["op"] == "undrain":
             self.draining.discard(host.name)
+        elif command["op"] == "force":
+            self._force(host.name, command)
 
     def _probed(self, target: str) -> dict[str, int]:
         numbers = {site.name: site.number for site in self.plan.sites}

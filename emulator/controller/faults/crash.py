@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from emulator.controller.faults.base import held_by_others
 from emulator.controller.faults.drain import drain_again
+from emulator.controller.faults.force import force_again
 from emulator.controller.lab import Lab
 from emulator.errors import WanError
 from emulator.wan.base import FaultRecord
@@ -29,6 +30,7 @@ class Crash:
         lab.run_daemons(back)
         healed = lab.wan.now_ns()
         drain_again(lab, back)
+        force_again(lab, back)
         return healed
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar
 from emulator.controller.faults.base import held_by_others
 from emulator.controller.faults.crash import kill_daemons
 from emulator.controller.faults.drain import drain_again
+from emulator.controller.faults.force import force_again
 from emulator.controller.lab import Lab
 from emulator.wan.base import FaultRecord
 
@@ -34,6 +35,7 @@ class Freeze:
         dead = _without_daemons(lab, [host for host in back if host not in crashed])
         lab.run_daemons(dead)
         drain_again(lab, dead)
+        force_again(lab, dead)
         return healed
 
 

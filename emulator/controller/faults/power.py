@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from emulator.controller.faults.base import held_by_others, lan_hosts, paths_of, wan_sites
 from emulator.controller.faults.drain import drain_again
+from emulator.controller.faults.force import force_again
 from emulator.controller.lab import Lab
 from emulator.engine.base import ContainerState
 from emulator.impairment import Overlay
@@ -38,6 +39,7 @@ class Power:
         alive = [host for host in back if host not in crashed]
         lab.run_daemons(alive)
         drain_again(lab, alive)
+        force_again(lab, alive)
         lab.each([host for host in back if host in frozen], lab.engine.pause)
         return healed
 
