@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from emulator.node.dns.authority import Authority
 from emulator.node.dns.config import Config
-from emulator.node.dns.message import Authority
-from emulator.node.dns.policy import LatencyPolicy
 from emulator.node.dns.values import RegionState, Routing, ServiceState
-from emulator.node.dns.zone import Zone
 
 NEW_YORK, PARIS, STRANGER = "10.3.0.1", "10.4.0.1", "192.0.2.9"
 US_EAST, EU_WEST = "198.18.1.1", "198.18.2.1"
 SERIAL = 7
+SECRET, NOW_S = b"s" * 32, 1_700_000_000.0  # of cookies
 CHECK_KEYS = {"kind", "interval_s", "timeout_s", "fall", "rise", "clear", "hold_down_s"}
 
 
@@ -65,14 +64,13 @@ def config_json(*services: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return config | changes
 
 
-def authority(*services: dict[str, Any], down: tuple[str, ...] = ()) -> Authority:
+def authority(*services: dict[str, Any], down: tuple[str, ...] = (), **changes: Any) -> Authority:
     """What answers follow when the regions in `down` are DOWN for every service."""
-    config = Config.from_json(config_json(*services))
+    config = Config.from_json(config_json(*services, **changes))
     states = {
         service.name: ServiceState(
             {r: RegionState("DOWN" if r in down else "UP") for r in service.regions}, service.ttl_s
         )
         for service in config.services
     }
-    policy = LatencyPolicy.of(config.sites, ("us-east", "eu-west"))
-    return Authority(Zone.of(config), policy, Routing(SERIAL, states))
+    return Authority.of(config, Routing(SERIAL, states), SECRET, lambda: NOW_S)

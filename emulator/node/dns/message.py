@@ -1,47 +1,48 @@
-"""Bytes in, bytes out: the answer to one DNS message, decided from values alone."""
+"""Bytes in, bytes out: the answer to one DNS message, decided from values alone.
+
+A query is read (`wire`, `options`), answered by records (`reply`, from `zone` and `policy`), and
+written behind its own question, which is repeated byte for byte.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from dnslib import CLASS, EDNS0, OPCODE, QTYPE, RCODE, RD, RR, A, DNSHeader, DNSQuestion, DNSRecord
+from dnslib import QTYPE, RCODE
 
-from emulator.node.dns.policy import LatencyPolicy, choose
-from emulator.node.dns.values import Routing, Transport
-from emulator.node.dns.wire import HEADER, Edns, MalformedError, Query, Question, parse_query
-from emulator.node.dns.zone import NEGATIVE_TTL_S, NS_TTL_S, SOA_TTL_S, Zone
+from emulator.node.dns.authority import Authority
+from emulator.node.dns.options import (
+    NSID,
+    UDP_SIZE,
+    Asked,
+    encode_cookie,
+    encode_opt,
+    encode_subnet,
+    parse_options,
+)
+from emulator.node.dns.records import ASKED, Name, Record, encode_records
+from emulator.node.dns.reply import BADVERS, FORMERR, NOERROR, NOTIMP, Reply, make_reply
+from emulator.node.dns.values import Answered, Facts, Transport
+from emulator.node.dns.wire import HEADER, QUESTION, Edns, MalformedError, Query, parse_query
 
-UDP_SIZE = 1232  # bytes: fits IPv6's smallest MTU unfragmented (DNS flag day 2020)
 UDP_SIZE_PLAIN = 512  # RFC 1035, without EDNS
 TCP_SIZE = 65535
 
-_QR = 0x8000
+_QR, _AA, _TC = 0x8000, 0x0400, 0x0200
 _KEPT_FLAGS = 0x7910  # opcode, RD, CD; a reply's Z, AD, RA, TC are never a query's
-_BADVERS = 16  # dnslib has no name for it: it needs the OPT's upper bits
+_RCODES = {**RCODE.forward, BADVERS: "BADVERS"}
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
-    """All that an answer depends on besides the query and its sender."""
+class Sender:
+    """Who asked, and over what."""
 
-    zone: Zone
-    policy: LatencyPolicy
-    routing: Routing
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """The sections of an answer, before they are written."""
-
-    rcode: int
-    authoritative: bool = True
-    answer: list[RR] = field(default_factory=list)
-    authority: list[RR] = field(default_factory=list)
-    additional: list[RR] = field(default_factory=list)
-    truncated: bool = False
+    address: str
+    transport: Transport
 
 
-def respond(data: bytes, source: str, transport: Transport, state: Authority) -> bytes | None:
+def respond(data: bytes, source: str, transport: Transport, state: Authority) -> Answered | None:
     """The answer to `data` from the address `source`; None where silence is right.
 
     Silence answers what is shorter than a header and what is itself a response: two servers
@@ -49,70 +50,71 @@ def respond(data: bytes, source: str, transport: Transport, state: Authority) ->
     """
     if len(data) < HEADER.size or data[2] & 0x80:
         return None
-    identity, flags = HEADER.unpack_from(data)[:2]
-    header = DNSHeader(id=identity, bitmap=flags & _KEPT_FLAGS | _QR)
-    if header.opcode != OPCODE.QUERY:
-        return _bare(header, RCODE.NOTIMP)
+    is_query = not data[2] & 0x78  # the opcode
     try:
         query = parse_query(data)
     except MalformedError:
-        return _bare(header, RCODE.FORMERR)
-    if query.edns and query.edns.version > 0:
-        reply = Reply(_BADVERS, authoritative=False)
-    else:
-        reply = _answer(query.question, source, state)
-    return _fit(header, query, reply, _size_limit(query.edns, transport))
+        return _answer_bare(data, FORMERR if is_query else NOTIMP)
+    sender = Sender(source, transport)
+    if not is_query:
+        return _write(data, query, sender, Asked(), Reply(NOTIMP), state)
+    if query.edns and query.edns.version:
+        return _write(data, query, sender, Asked(), Reply(BADVERS), state)
+    try:
+        asked = parse_options(query.edns.options) if query.edns else Asked()
+    except MalformedError:
+        return _write(data, query, sender, Asked(), Reply(FORMERR), state)
+    reply = Reply(NOERROR)  # to no question: a server cookie is all that is asked for
+    if query.question:
+        reply = make_reply(query.question, asked.subnet, source, state)
+    return _write(data, query, sender, asked, reply, state)
 
 
-def _answer(question: Question, source: str, state: Authority) -> Reply:
-    name, zone = question.name, state.zone
-    transfer = question.qtype in (QTYPE.AXFR, QTYPE.IXFR)
-    if question.qclass != CLASS.IN or not zone.holds(name) or transfer:
-        return Reply(RCODE.REFUSED, authoritative=False)
-    if name not in zone.names:
-        return Reply(RCODE.NXDOMAIN, authority=[_negative_soa(state)])
-    records = _rrset(question, source, state)
-    if not records:
-        return Reply(RCODE.NOERROR, authority=[_negative_soa(state)])
-    is_referral = any(record.rtype == QTYPE.NS for record in records)
-    return Reply(RCODE.NOERROR, answer=records, additional=_glue(zone) if is_referral else [])
+def _answer_bare(data: bytes, rcode: int) -> Answered:
+    """A header alone, for what could not be read: there is no question to repeat."""
+    identity, flags = HEADER.unpack_from(data)[:2]
+    header = HEADER.pack(identity, flags & _KEPT_FLAGS | _QR | rcode, 0, 0, 0, 0)
+    return Answered(header, Facts(_RCODES[rcode], ""), is_fixed=True)
 
 
-def _rrset(question: Question, source: str, state: Authority) -> list[RR]:
-    """The records asked for. ANY gets one RRset of those there are (RFC 8482, 4.1)."""
-    if question.qtype == QTYPE.ANY:
-        wanted = (replace(question, qtype=qtype) for qtype in (QTYPE.A, QTYPE.SOA, QTYPE.NS))
-        return next(filter(None, (_rrset(one, source, state) for one in wanted)), [])
-    service = state.zone.services.get(question.name)
-    if service and question.qtype == QTYPE.A:
-        order = state.policy.order(source)
-        known = tuple(region for region in order if region in service.regions)
-        strange = tuple(region for region in service.regions if region not in order)
-        regions = choose(known + strange, _up(state, service.name))
-        datas: list[RD] = [A(service.regions[region].address) for region in regions]
-        ttl_s = service.ttl_s
-    else:
-        datas, ttl_s = state.zone.static(question.name, question.qtype, state.routing.serial)
-    return [RR(question.labels, question.qtype, ttl=ttl_s, rdata=data) for data in datas]
+def _write(
+    data: bytes, query: Query, sender: Sender, asked: Asked, reply: Reply, state: Authority
+) -> Answered:
+    opt = b""
+    if query.edns:
+        opt = encode_opt(query.edns, reply.rcode, _options(asked, reply, sender, state))
+    question = query.question.wire if query.question else b""
+    room = _size_limit(query.edns, sender.transport) - HEADER.size - len(question) - len(opt)
+    truncation, counts, body = _fit(reply, len(question), state.zone.origin, room)
+    identity, flags = HEADER.unpack_from(data)[:2]
+    flags = flags & _KEPT_FLAGS | _QR | truncation | reply.rcode & 0xF
+    if reply.is_authoritative:
+        flags |= _AA
+    answers, authorities, additionals = counts
+    sections = (len(question) > 0, answers, authorities, additionals + (len(opt) > 0))
+    header = HEADER.pack(identity, flags, *sections)
+    facts = Facts(
+        _RCODES[reply.rcode],
+        _type_text(query),
+        reply.service,
+        reply.regions,
+        has_subnet=asked.subnet is not None,
+        is_truncated=truncation > 0,
+    )
+    is_fixed = not (reply.is_drawn or asked.client_cookie)
+    return Answered(header + question + body + opt, facts, is_fixed)
 
 
-def _up(state: Authority, service: str) -> frozenset[str]:
-    regions = state.routing.services[service].regions
-    return frozenset(name for name, region in regions.items() if region.is_offered)
-
-
-def _negative_soa(state: Authority) -> RR:
-    soa = state.zone.soa(state.routing.serial)
-    return RR(state.zone.origin, QTYPE.SOA, ttl=min(SOA_TTL_S, NEGATIVE_TTL_S), rdata=soa)
-
-
-def _glue(zone: Zone) -> list[RR]:
-    return [
-        RR(name, QTYPE.A, ttl=NS_TTL_S, rdata=A(address))
-        for name, addresses in zone.name_servers.items()
-        for address in addresses
-        if ":" not in address
-    ]
+def _options(
+    asked: Asked, reply: Reply, sender: Sender, state: Authority
+) -> Iterator[tuple[int, bytes]]:
+    """Ours, each only where the query had it."""
+    if asked.has_nsid:
+        yield NSID, state.server.encode()
+    if asked.subnet:
+        yield encode_subnet(asked.subnet, reply.scope)
+    if asked.client_cookie:
+        yield encode_cookie(asked.client_cookie, sender.address, state.secret, state.now_s())
 
 
 def _size_limit(edns: Edns | None, transport: Transport) -> int:
@@ -121,39 +123,31 @@ def _size_limit(edns: Edns | None, transport: Transport) -> int:
     return max(UDP_SIZE_PLAIN, min(edns.udp_size, UDP_SIZE)) if edns else UDP_SIZE_PLAIN
 
 
-def _fit(header: DNSHeader, query: Query, reply: Reply, limit: int) -> bytes:
-    """The reply as bytes: whole; without glue, which nobody misses; or truncated."""
-    lean = replace(reply, additional=[])
-    cut = Reply(reply.rcode, reply.authoritative, truncated=True)
-    for candidate in (reply, lean):
-        packed = _pack(header, query, candidate)
-        if len(packed) <= limit:
-            return packed
-    return _pack(header, query, cut)
+def _fit(
+    reply: Reply, question_size: int, origin: Name, room: int
+) -> tuple[int, tuple[int, int, int], bytes]:
+    """As much as fits: TC or 0, the sections' counts, their bytes. It is all of them; those without
+    the additional ones, which nobody misses (RFC 2181, 9); or none, with TC."""
+    needed = (*reply.answer, *reply.authority)
+    for records in ((*needed, *reply.additional), needed):
+        body = _encode(records, question_size, origin)
+        if len(body) <= room:
+            counts = (len(reply.answer), len(reply.authority), len(records) - len(needed))
+            return 0, counts, body
+    return _TC, (0, 0, 0), b""
 
 
-def _pack(header: DNSHeader, query: Query, reply: Reply) -> bytes:
-    question = query.question
-    flags = DNSHeader(id=header.id, bitmap=header.bitmap)
-    flags.aa, flags.tc, flags.rcode = reply.authoritative, reply.truncated, reply.rcode & 0xF
-    record = DNSRecord(
-        flags,
-        [DNSQuestion(question.labels, question.qtype, question.qclass)],
-        reply.answer,
-        auth=reply.authority,
-        ar=[*reply.additional, *_opt(query.edns, reply.rcode)],
-    )
-    return bytes(record.pack())
+def _encode(records: tuple[Record, ...], question_size: int, origin: Name) -> bytes:
+    """A question that gets records is ASKED itself, or else ends in the zone's name."""
+    if not records or records[0].owner == ASKED:
+        return encode_records(records, ASKED, HEADER.size)
+    origin_size = sum(len(label) + 1 for label in origin) + 1
+    start = HEADER.size + question_size - QUESTION.size - origin_size
+    return encode_records(records, origin, start)
 
 
-def _opt(edns: Edns | None, rcode: int) -> list[RR]:
-    """Our OPT where the query had one. DO comes back as it was (RFC 3225), other flags clear."""
-    if not edns:
-        return []
-    flags = "do" if edns.dnssec_ok else ""
-    return [EDNS0(".", ext_rcode=rcode >> 4, flags=flags, udp_len=UDP_SIZE)]
-
-
-def _bare(header: DNSHeader, rcode: int) -> bytes:
-    header.rcode = rcode
-    return bytes(DNSRecord(header).pack())
+def _type_text(query: Query) -> str:
+    if not query.question:
+        return ""
+    qtype = query.question.qtype
+    return str(QTYPE.forward.get(qtype, f"TYPE{qtype}"))

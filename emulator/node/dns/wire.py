@@ -1,6 +1,6 @@
 """Reads a query from the wire, strictly.
 
-dnslib writes our answers but does not read the queries: its decoder recurses once a compression
+dnslib writes our records but does not read the queries: its decoder recurses once a compression
 pointer, takes reserved label types for long labels, refuses labels that are not UTF-8 and loses
 an empty last EDNS option. What a server needs of a query is one question and one OPT record.
 """
@@ -11,10 +11,12 @@ import struct
 from dataclasses import dataclass
 
 HEADER = struct.Struct("!6H")  # id, flags, and the counts of the four sections
-_QUESTION = struct.Struct("!HH")
+QUESTION = struct.Struct("!HH")  # type and class, behind the name
+OPT = 41
+COOKIE = 10  # EDNS option code, RFC 7873
+
 _RECORD = struct.Struct("!HHIH")  # type, class, ttl, length of the data
 _OPTION = struct.Struct("!HH")
-_OPT = 41
 
 
 class MalformedError(ValueError):
@@ -23,20 +25,18 @@ class MalformedError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`labels` in the case they were asked in, which the answer keeps."""
+    """What is asked. `wire` is the whole question as it came: the answer repeats it, and so keeps
+    the case of its letters; `name` is in lower case."""
 
-    labels: tuple[bytes, ...]
+    wire: bytes
+    name: tuple[bytes, ...]
     qtype: int
     qclass: int
-
-    @property
-    def name(self) -> tuple[bytes, ...]:
-        return tuple(label.lower() for label in self.labels)
 
 
 @dataclass(frozen=True, slots=True)
 class Edns:
-    """The query's OPT record (RFC 6891)."""
+    """The query's OPT record (RFC 6891). A version above 0 has options that nobody can read."""
 
     version: int
     udp_size: int
@@ -46,37 +46,42 @@ class Edns:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All of a query that an answer depends on."""
+    """All of a query that an answer depends on. No question: it asks for a server cookie alone
+    (RFC 7873, 5.4)."""
 
-    question: Question
+    question: Question | None
     edns: Edns | None
 
 
 def parse_query(data: bytes) -> Query:
     """The query in `data`, which holds a header at least; MalformedError if it is none."""
-    _, _, questions, *records = HEADER.unpack_from(data)
-    if questions != 1:
+    _, _, questions, *counts = HEADER.unpack_from(data)
+    if questions > 1:
         raise MalformedError(f"{questions} questions")
     try:
-        labels, offset = _read_name(data, HEADER.size)
-        question = Question(labels, *_QUESTION.unpack_from(data, offset))
-        edns = _find_edns(data, offset + _QUESTION.size, records)
+        question = _read_question(data) if questions else None
+        start = HEADER.size + (len(question.wire) if question else 0)
+        edns = _find_edns(data, start, counts)
     except (struct.error, IndexError) as error:
         raise MalformedError("ends too early") from error
+    if not question and not (edns and any(code == COOKIE for code, _ in edns.options)):
+        raise MalformedError("no question")
     return Query(question, edns)
 
 
-def _read_name(data: bytes, offset: int) -> tuple[tuple[bytes, ...], int]:
-    """An uncompressed name: before the first question there is nothing to point to."""
+def _read_question(data: bytes) -> Question:
+    """Its name is not compressed: before the first question there is nothing to point to."""
     labels = []
-    start = offset
+    offset = HEADER.size
     while length := data[offset]:
-        label = data[offset + 1 : offset + 1 + length]
-        offset += 1 + length
-        if length > 63 or offset - start > 254:
+        end = offset + 1 + length
+        if length > 63 or end - HEADER.size > 254:
             raise MalformedError("a label or the name is too long, or a pointer")
-        labels.append(label)
-    return tuple(labels), offset + 1
+        labels.append(data[offset + 1 : end].lower())
+        offset = end
+    qtype, qclass = QUESTION.unpack_from(data, offset + 1)
+    wire = data[HEADER.size : offset + 1 + QUESTION.size]
+    return Question(wire, tuple(labels), qtype, qclass)
 
 
 def _skip_name(data: bytes, offset: int) -> int:
@@ -90,7 +95,8 @@ def _skip_name(data: bytes, offset: int) -> int:
 
 
 def _find_edns(data: bytes, offset: int, counts: list[int]) -> Edns | None:
-    """Walks all records: they must be whole, and at most one, in the last section, is an OPT."""
+    """Walks all records: they must be whole, the last thing in the message, and at most one of
+    them, in the last section, an OPT."""
     found = None
     for number in range(sum(counts)):
         start = offset
@@ -99,13 +105,20 @@ def _find_edns(data: bytes, offset: int, counts: list[int]) -> Edns | None:
         offset += _RECORD.size + length
         if offset > len(data):
             raise MalformedError("a record ends too early")
-        if kind == _OPT:
+        if kind == OPT:
             is_additional = number >= counts[0] + counts[1]
             if found or data[start] != 0 or not is_additional:
                 raise MalformedError("an OPT record too many or in the wrong place")
-            options = _read_options(data[offset - length : offset])
-            found = Edns(flags >> 16 & 0xFF, size, bool(flags & 0x8000), options)
+            found = _read_edns(size, flags, data[offset - length : offset])
+    if offset < len(data):
+        raise MalformedError("something follows the last record")
     return found
+
+
+def _read_edns(size: int, flags: int, data: bytes) -> Edns:
+    version = flags >> 16 & 0xFF
+    options = () if version else _read_options(data)
+    return Edns(version, size, bool(flags & 0x8000), options)
 
 
 def _read_options(data: bytes) -> tuple[tuple[int, bytes], ...]:

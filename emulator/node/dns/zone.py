@@ -1,19 +1,22 @@
-"""The zone's names and records. Only the regions behind a service's name ever change.
-
-A name is a tuple of lower-case labels, so that DNS's case-insensitive match is `==`.
-"""
+"""The zone's names and records. Only the regions behind a service's name ever change."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from dnslib import NS, QTYPE, RD, SOA, A
-
 from emulator.node.dns.config import Config, Service
-
-Name = tuple[bytes, ...]
+from emulator.node.dns.records import (
+    ASKED,
+    TYPE_A,
+    TYPE_AAAA,
+    TYPE_ANY,
+    TYPE_NS,
+    TYPE_SOA,
+    Name,
+    Record,
+)
 
 NS_TTL_S = SOA_TTL_S = 300  # static while a lab lives
 NEGATIVE_TTL_S = 60  # SOA MINIMUM; RFC 2308: a negative answer lives for min(this, the SOA's TTL)
@@ -27,6 +30,15 @@ def parse_name(text: str) -> Name:
     if too_long or any(not 1 <= len(label) <= 63 for label in labels):
         raise ValueError(f"{text!r} is not a domain name")
     return labels
+
+
+def address_records(addresses: Iterable[str], qtype: int, ttl_s: int) -> tuple[Record, ...]:
+    """The answer to a question for one family's addresses: those of it, in their order. None of
+    them is of any other type; "" is no address."""
+    if qtype not in (TYPE_A, TYPE_AAAA):
+        return ()
+    family = [a for a in addresses if a and (":" in a) == (qtype == TYPE_AAAA)]
+    return tuple(Record(ASKED, qtype, ttl_s, (address,)) for address in family)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +70,35 @@ class Zone:
         """Is the name at or below the zone's apex?"""
         return name[-len(self.origin) :] == self.origin
 
-    def soa(self, serial: int) -> RD:
+    def soa(self, serial: int, ttl_s: int = SOA_TTL_S) -> Record:
         times = (serial, REFRESH_S, RETRY_S, EXPIRE_S, NEGATIVE_TTL_S)
-        return SOA(self.primary, (b"hostmaster", *self.origin), times)
+        return Record(
+            self.origin, TYPE_SOA, ttl_s, (self.primary, (b"hostmaster", *self.origin), times)
+        )
 
-    def static(self, name: Name, qtype: int, serial: int) -> tuple[list[RD], int]:
-        """The records of a name that no routing moves, with their TTL in seconds."""
-        if name == self.origin and qtype == QTYPE.SOA:
-            return [self.soa(serial)], SOA_TTL_S
-        if name == self.origin and qtype == QTYPE.NS:
-            return [NS(server) for server in self.name_servers], NS_TTL_S
-        if name in self.name_servers and qtype == QTYPE.A:
-            return [A(a) for a in self.name_servers[name] if ":" not in a], NS_TTL_S
-        return [], 0
+    def negative_soa(self, serial: int) -> Record:
+        """What says that there is nothing, and for how long that may be kept (RFC 2308, 5)."""
+        return self.soa(serial, min(SOA_TTL_S, NEGATIVE_TTL_S))
+
+    def static(self, name: Name, qtype: int, serial: int) -> tuple[Record, ...]:
+        """The records of a name that no routing moves. ANY: one kind of those there are."""
+        if qtype == TYPE_ANY:
+            kinds = (TYPE_A, TYPE_AAAA, TYPE_SOA, TYPE_NS)
+            return next(filter(None, (self.static(name, kind, serial) for kind in kinds)), ())
+        if name == self.origin and qtype == TYPE_SOA:
+            return (self.soa(serial),)
+        if name == self.origin and qtype == TYPE_NS:
+            servers = self.name_servers
+            return tuple(Record(self.origin, TYPE_NS, NS_TTL_S, (server,)) for server in servers)
+        return address_records(self.name_servers.get(name, ()), qtype, NS_TTL_S)
+
+    def glue(self) -> tuple[Record, ...]:
+        """The addresses behind the name servers' names, both families."""
+        return tuple(
+            Record(name, TYPE_AAAA if ":" in address else TYPE_A, NS_TTL_S, (address,))
+            for name, addresses in self.name_servers.items()
+            for address in addresses
+        )
 
 
 def _up_to(origin: Name, name: Name) -> Iterator[Name]:
