@@ -76,7 +76,7 @@ async def check_for_ever(
     anchor, offset = schedule
     last = await anchor.wait_until(lambda start: start + offset)
     while True:
-        take(await check(endpoint, service.check.timeout_s, clock))
+        take(await check(service.check.kind, endpoint, service.check.timeout_s, clock))
 
         def due(start: float, last: float = last) -> float:
             return next_due(start + offset, service.check.interval_s, last, loop.time())
@@ -85,7 +85,7 @@ async def check_for_ever(
 
 
 class Checks:
-    """Every region's schedule. Make it in the loop that runs it."""
+    """The schedules of every region of some services. Make it in the loop that runs it."""
 
     def __init__(self, services: Sequence[Service], clock: Clock, take: Take) -> None:
         pairs = [(service, region) for service in services for region in service.regions]
@@ -98,7 +98,7 @@ class Checks:
         ]
 
     async def run(self) -> None:
-        """Check for ever."""
+        """Check for ever; also where there is nothing to check."""
         async with asyncio.TaskGroup() as group:
             for service, region, offset in self._offsets:
 
@@ -110,6 +110,7 @@ class Checks:
                 endpoint = service.regions[region].health
                 schedule = (self._anchor, offset)
                 group.create_task(check_for_ever(service, endpoint, schedule, self._clock, take))
+            await asyncio.Event().wait()
 
     def place(self, t: int, region: str) -> None:
         """Move all schedules so that one of the checks of `region`, for the first service that it
