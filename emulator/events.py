@@ -60,6 +60,8 @@ class Run(Event):
     # "power us-east" -> city, client, seconds: recovery at evenly spread phases, in order
     phase: dict[str, float] = field(default_factory=dict)
     # of the first fault: "ns1": s after its last check began, "ttl": s after the resolvers asked
+    sent_to: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # city -> regions: that DNS may name, because: in words, "" where the round trips say it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

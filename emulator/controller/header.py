@@ -17,6 +17,7 @@ from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
 from emulator.plan.predict import predict
+from emulator.plan.sent import sent_cities
 from emulator.plan.wiring import CONGESTION
 from emulator.scenario.model import FAULT_KINDS, Kill, Scenario, Traffic
 from emulator.topology.model import CLIENT_KINDS
@@ -58,6 +59,7 @@ def make_header(
             for city, kinds in loads.items()
         },
         phase=dict(phase),
+        sent_to={city: asdict(sent) for city, sent in sent_cities(plan).items()},
         **_wanted(scenario),
     )
 

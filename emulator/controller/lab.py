@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 
 from emulator.clock import MONOTONIC, Clock
 from emulator.controller.ready import (
+    SERVICES_S,
     Delays,
+    decided_s,
     missing_generations,
     missing_lookups,
     missing_proxies,
@@ -204,8 +206,11 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     lab.run_early_daemons(by_role["edge"])
     wait_until(lambda: missing_proxies(lab.plan, lab.wan), lab.clock)
     progress("name servers", 0.9)
-    lab.run_daemons(dict.fromkeys([*by_role["ns"], *lab.vantages()]))
-    wait_until(lambda: missing_generations(lab.plan, lab.wan), lab.clock)
+    lab.run_early_daemons(by_role["ns"])
+    lab.run_daemons(lab.vantages())  # they report to name servers that listen already
+    wait_until(
+        lambda: missing_generations(lab.plan, lab.wan), lab.clock, SERVICES_S + decided_s(lab.plan)
+    )
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
     wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)

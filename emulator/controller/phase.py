@@ -1,10 +1,10 @@
 """The phase of a run: where in the cycles of the health checks and of the TTL its fault falls.
 
-Two cycles decide how long a failover takes. Each name server checks a region every interval, on a
-schedule that a command can move. A resolver that is busy asks again at the turn of a second of
-the wall clock, when its answer's TTL has run out (Unbound counts whole seconds), so every TTL from
-its first question on; emptying its cache just after such a turn begins the cycle anew. Which of
-the name servers it asks is random, and stays so.
+Two cycles decide how long a failover takes. Each name server, or each vantage site where a service
+has some, checks a region every interval, on a schedule that a command can move. A resolver that is
+busy asks again at the turn of a second of the wall clock, when its answer's TTL has run out
+(Unbound counts whole seconds), so every TTL from its first question on; emptying its cache just
+after such a turn begins the cycle anew. Which of the name servers it asks is random, and stays so.
 
 With light traffic a resolver asks later than planned: its question comes with the first request
 after the turn, so a phase of the TTL is known no better than the gap between two requests.
@@ -21,9 +21,10 @@ from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
 from emulator.controller.traffic import cities
 from emulator.errors import NetemuError
+from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import Plan
 
-TTL = "ttl"  # its name beside those of the name servers
+TTL = "ttl"  # its name beside those of the sites that check
 # Before the first step of a preparation: telling everyone takes about 50 ms when both cores are
 # idle, and ten times as much when they are not.
 LEAD_S = 0.5
@@ -37,8 +38,8 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """At the instant at which the first fault is planned. `checks_s`: so long ago each name server
-    began its last check of the region; `ttl_s`: so long ago every resolver asked last."""
+    """At the instant at which the first fault is planned. `checks_s`: so long ago each site that
+    checks began its last check of the region; `ttl_s`: so long ago every resolver asked last."""
 
     checks_s: Mapping[str, float]
     ttl_s: float
@@ -65,11 +66,11 @@ class Placed:
 
 
 def cycles(plan: Plan) -> dict[str, float]:
-    """How long each cycle of the first service is, in seconds: every name server's, and the TTL's.
-    A TTL of 0 leaves the resolver's second."""
+    """How long each cycle of the first service is, in seconds: that of every site that checks it,
+    and the TTL's. A TTL of 0 leaves the resolver's second."""
     service = plan.services[0]
-    servers = [site.name for site in plan.sites if site.kind == "dns"]
-    return {**dict.fromkeys(servers, service.interval_s), TTL: max(1.0, float(service.ttl_s))}
+    checks = dict.fromkeys(service.checkers, service.interval_s)
+    return {**checks, TTL: max(1.0, float(service.ttl_s))}
 
 
 def random_phase(plan: Plan, rng: random.Random) -> Phase:
@@ -102,7 +103,7 @@ def checked_region(plan: Plan, target: Sequence[str]) -> str:
 
 
 def place(lab: Lab, phase: Phase, first_fault_s: float, region: str) -> Placed:
-    """Move the name servers' checks, and find the start from which a fault `first_fault_s` later
+    """Move the checks of the region, and find the start from which a fault `first_fault_s` later
     falls into `phase`; `begin_ttl` is due at `flush_ns`. All at most a TTL from now, or one check
     and a half."""
     interval_s = lab.plan.services[0].interval_s
@@ -110,9 +111,11 @@ def place(lab: Lab, phase: Phase, first_fault_s: float, region: str) -> Placed:
     ahead_s = LEAD_S + max(first_fault_s, begin_s, MOVING * interval_s)
     began = lab.wan.now_ns()
     fault_ns = next_at(began + _ns(ahead_s), _wall_offset_ns(lab), _ns(phase.ttl_s))
-    for server, since_s in phase.checks_s.items():
+    routers = {site.name: site.hosts[0] for site in lab.plan.sites}
+    daemon = VANTAGE if lab.plan.services[0].dns.health_check.checkers else "dns"
+    for checker, since_s in phase.checks_s.items():
         command = {"op": "phase", "t": fault_ns - _ns(since_s), "region": region}
-        lab.wan.host(server, "send", daemon="dns", line=json.dumps(command))
+        lab.wan.host(routers[checker], "send", daemon=daemon, line=json.dumps(command))
     ours = fault_ns - _offset_ns(lab)
     return Placed(ours - _ns(first_fault_s), ours - _ns(begin_s - INTO_SECOND_S))
 

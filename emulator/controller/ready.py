@@ -26,12 +26,14 @@ Delays = dict[tuple[str, str], int]
 def wait_until_ready(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
     """Check a lab that runs; the measured one-way delays by path (ns). Raises NotReady."""
     measured = wait_until_paths_fit(plan, wan, clock)
-    # A region that was just healed needs its checks before it is UP again.
-    rise_s = max(s.rise * s.interval_s + s.timeout_s for s in plan.services)
+    # A region that was just healed needs its checks before it is UP again, and may be held down.
+    rise_s = max(
+        s.rise * s.interval_s + s.timeout_s + s.dns.health_check.hold_down_s for s in plan.services
+    )
     wait_until(
         lambda: missing_proxies(plan, wan) + missing_generations(plan, wan),
         clock,
-        SERVICES_S + rise_s,
+        SERVICES_S + rise_s + decided_s(plan),
     )
     wait_until(lambda: missing_lookups(plan, wan, clock), clock)
     return measured
@@ -129,6 +131,12 @@ def _last_words(wan: Wan, host: str, daemon: str) -> str:
         return ""
     lines = text.strip().splitlines()[-3:]
     return "".join(f"\n  {line}" for line in lines)
+
+
+def decided_s(plan: Plan) -> float:
+    """How long name servers wait at most for the first word of every vantage; 0 without any."""
+    checks = [s.dns.health_check for s in plan.services if s.dns.health_check.checkers]
+    return max((2 * check.interval_s + check.timeout_s for check in checks), default=0.0)
 
 
 def missing_servers(plan: Plan, wan: Wan) -> list[str]:

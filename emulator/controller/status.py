@@ -9,15 +9,17 @@ from emulator.controller.dns import metrics, name_server_states, name_servers
 from emulator.controller.lab import Lab
 from emulator.controller.scrape import read_scrape, totals
 from emulator.engine.base import ContainerState
+from emulator.plan.sent import sent_cities
 
 LOOK_S = 1.0  # a host that does not answer in a second is shown as silent, never waited for
 
 
 def world(lab: Lab) -> dict[str, Any]:
-    """What `up` shows: sites, addresses, round-trip times, and where each city is sent."""
+    """What `up` shows: sites, addresses, round-trip times, and where each city is sent and why."""
     plan = lab.plan
     one_way = {(p.source, p.target): p for p in plan.paths}
     names = [site.name for site in plan.sites]
+    sent = sent_cities(plan)
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return {
         "lab": lab.name,
@@ -46,7 +48,8 @@ def world(lab: Lab) -> dict[str, Any]:
         ],
         "sent_to": {
             city: {
-                "region": regions[0],
+                "region": ", ".join(sent[city].regions),
+                "because": sent[city].because,
                 "rtt_ms": {
                     r: _pair_ms(city, r, {k: p.impairment.delay_ns for k, p in one_way.items()})
                     for r in regions

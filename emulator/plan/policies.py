@@ -3,7 +3,7 @@ them, as far as that is certain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from emulator.steering import Policy
@@ -19,14 +19,6 @@ class Near:
     site: str
     rtt_s: Mapping[str, float]
     distance_km: Mapping[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Where DNS sends a city while all is well, and why, in words."""
-
-    regions: tuple[str, ...]
-    because: str
 
 
 def resolve(policy: Policy, having: tuple[str, ...], topology: Topology) -> Policy:
@@ -95,14 +87,15 @@ def order(policy: Policy, near: Near) -> tuple[str, ...]:
 
 def _first(policy: Policy, near: Near, alive: set[str]) -> str | None:
     """Where a policy that is certain sends a client while only these regions live."""
-    for member in _ranked(policy, near, alive):
+    for member in ranked(policy, near, alive):
         region = _first(member, near, alive) if isinstance(member, Policy) else member
         if region is not None and region in alive:
             return region
     return None
 
 
-def _ranked(policy: Policy, near: Near, alive: set[str]) -> list[str | Policy]:
+def ranked(policy: Policy, near: Near, alive: set[str]) -> list[str | Policy]:
+    """The members of a node of a certain kind, in the order in which they are given here."""
     members = list(policy.members)
     if policy.kind == "geo" and policy.areas:
         indices = policy.areas.get(near.site, policy.areas.get("", ()))
@@ -118,54 +111,3 @@ def _far(member: str | Policy, to: Mapping[str, float], alive: set[str]) -> tupl
     """A nested policy is as far as the nearest of its regions that live."""
     regions = member.regions() if isinstance(member, Policy) else (member,)
     return min(((to[r], r) for r in regions if r in alive), default=(float("inf"), ""))
-
-
-def sent_to(policy: Policy, near: Near) -> Sent:
-    """Where a client at this site is sent while every region is UP, and why. No words for plain
-    latency: there the round trips say it."""
-    because = (
-        "" if policy.kind == "latency" and _is_flat(policy) else ", then ".join(_why(policy, near))
-    )
-    return Sent(tuple(dict.fromkeys(_open(policy, near))), because)
-
-
-def _is_flat(policy: Policy) -> bool:
-    return all(isinstance(member, str) for member in policy.members)
-
-
-def _chosen(policy: Policy, near: Near) -> list[str | Policy]:
-    """The members that are given while every region is UP."""
-    if policy.kind in CERTAIN_KINDS:
-        return _ranked(policy, near, set(policy.regions()))[:1]
-    weighed = [m for m, weight in zip(policy.members, policy.weights, strict=False) if weight]
-    return weighed or list(policy.members)
-
-
-def _open(policy: Policy, near: Near) -> Iterator[str]:
-    for member in _chosen(policy, near):
-        if isinstance(member, Policy):
-            yield from _open(member, near)
-        else:
-            yield member
-
-
-def _why(policy: Policy, near: Near) -> Iterator[str]:
-    chosen = _chosen(policy, near)
-    yield _words(policy, chosen)
-    inner = [member for member in chosen if isinstance(member, Policy)]
-    if len(chosen) == 1 and inner:
-        yield from _why(inner[0], near)
-
-
-def _words(policy: Policy, chosen: Sequence[str | Policy]) -> str:
-    if policy.kind in {"weighted", "sticky"}:
-        weights = [w for w in policy.weights if w] or [1] * len(chosen)
-        shares = " and ".join(f"{weight} of {sum(weights)}" for weight in weights)
-        return f"by weight {shares}" if policy.kind == "weighted" else f"by hash, {shares}"
-    return {
-        "latency": "nearest by round trip",
-        "geo": "by area" if policy.areas else "nearest by distance",
-        "failover": "first",
-        "multivalue": f"spread, up to {policy.count} at once",
-        "round-robin": "in turn",
-    }[policy.kind]

@@ -41,10 +41,15 @@ def path_rows(history: History) -> list[tuple[str, str, str]]:
 
 
 def city_rows(history: History) -> list[tuple[str, str, str]]:
-    """Each city, the region that DNS sends it to, and the round trips that decide it."""
+    """Each city, where DNS sends it, and why: the round trips, or another policy in words."""
     rtts = round_trips(history)
     rows = []
+    sent_to = history.run.sent_to if history.run else {}
     for city, regions in (history.run.preferred if history.run else {}).items():
+        sent = sent_to.get(city, {})
+        if sent.get("because"):
+            rows.append((city, ", ".join(sent["regions"]), sent["because"]))
+            continue
         known = [rtts[city, region][0] for region in regions[:2] if (city, region) in rtts]
         because = " against ".join(f"{rtt:.0f} ms" for rtt in known)
         rows.append((city, regions[0] if regions else "-", because))

@@ -69,8 +69,8 @@ def _render_paths(world: Row, console: Console) -> None:
     cities = columns_table("  city", "goes to", "because")
     for city, sent in world["sent_to"].items():
         times = [_ms(ms) for ms in sent["rtt_ms"].values()]
-        because = " against ".join(times) if len(times) > 1 else "the only region"
-        cities.add_row(f"  {city}", sent["region"], because)
+        nearest = " against ".join(times) if len(times) > 1 else "the only region"
+        cities.add_row(f"  {city}", sent["region"], sent["because"] or nearest)
     console.print(cities)
 
 
