@@ -70,3 +70,17 @@ def test_a_resolver_that_is_sent_elsewhere_is_told_by_region():
         answer | {"t": n * S, "addresses": a} for n, a in enumerate([[here], [there], [there]])
     ]
     assert told(events) == ["1.0 s  new-york's resolver is given eu-west by ns1"]
+
+
+def test_forced_states_are_told_in_words():
+    """Who holds what for how long, and who follows the checks again; checks are told nothing of."""
+    forced = {"kind": "forced", "server": "ns1", "service": "www", "region": "us-east"}
+    events = [
+        {"kind": "check", "t": 0, "server": "ns1", "region": "us-east", "ok": False},
+        forced | {"t": S, "state": "drain", "until": 601 * S, "reason": "told"},
+        forced | {"t": 3 * S, "state": "auto", "until": None, "reason": "expired"},
+    ]
+    assert told(events) == [
+        "1.0 s  ns1 holds us-east drained for 10 min",
+        "3.0 s  ns1 follows the checks of us-east again (its time is over)",
+    ]

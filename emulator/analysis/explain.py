@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, ServerView
 from emulator.analysis.timeline import History
-from emulator.analysis.words import client_name, kind_name, listed, own_cache, plural
+from emulator.analysis.words import client_name, forced_words, kind_name, listed, own_cache, plural
 from emulator.clock import NS_PER_S
+from emulator.events import Generation
 from emulator.units import show_duration
 
 # Shorter parts explain nothing.
@@ -39,9 +40,27 @@ def _fault(fault: FaultMeasured, history: History) -> str:
         said.append(_hidden(fault, history))
     for city in dict.fromkeys(row.client.city for row in affected):
         said += _city([row for row in affected if row.client.city == city], history)
-    said += [_pinned(fault, affected), *_steady(fault)]
+    said += [_held(fault, history), _pinned(fault, affected), *_steady(fault)]
     notes = dict.fromkeys(f"{_sentence(note)}" for row in affected for note in row.notes)
     return " ".join([*(s for s in said if s), *notes])
+
+
+def _held(fault: FaultMeasured, history: History) -> str:
+    """What name servers held for down, up or drained by hand while the fault was there."""
+    if fault.life.how == "force":
+        return ""
+    lasting = {(e.server, e.service): e for e in _by_time(history) if e.t <= fault.life.began}
+    during = [e for e in _by_time(history) if fault.life.began < e.t <= fault.ends]
+    held: dict[str, dict[str, None]] = {}
+    for event in (*lasting.values(), *during):
+        for region, state in event.forced.items():
+            held.setdefault(f"{region} {forced_words(state)}", {})[event.server] = None
+    said = [f"{what} ({listed(list(servers))})" for what, servers in held.items()]
+    return f"Name servers held by hand, whatever their checks said: {'; '.join(said)}." * bool(said)
+
+
+def _by_time(history: History) -> list[Generation]:
+    return sorted(history.generations, key=lambda generation: generation.t)
 
 
 def _pinned(fault: FaultMeasured, affected: Sequence[Row]) -> str:
@@ -78,8 +97,25 @@ def _how(fault: FaultMeasured, history: History) -> str:
         + ": silence, while both sides lived.",
         "brownout": f"The paths of {target} got worse, but it never went away:"
         f" {plural(fault.wire.data_again, 'data segment')} had to be sent again.",
+        "force": _forced(fault, history),
     }
     return ways.get(fault.life.how, f"{fault.life.name}.")
+
+
+def _forced(fault: FaultMeasured, history: History) -> str:
+    """Nothing was broken: what changed is what name servers say."""
+    told = {
+        event.state
+        for event in history.forced
+        if fault.life.began <= event.t <= fault.ends
+        and event.region in fault.life.sites
+        and event.state != "auto"
+    }
+    how = " and ".join(forced_words(state) for state in sorted(told)) or "forced"
+    moved = "new lookups are answered with it whatever its checks say"
+    if told != {"up"}:
+        moved = "new lookups go elsewhere, open connections stay"
+    return f"{listed(fault.life.target)} was {how} in DNS: {moved}."
 
 
 def _green_checks(fault: FaultMeasured, history: History) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -84,14 +85,15 @@ def server_view(history: History, server: str, service: str, move: Move) -> Serv
     lives = [
         g.t for g in history.generations if ours(g) and g.t >= down and move.from_region in g.down
     ]
-    checks = sum(
-        not c.ok
+    checks = Counter(
+        c.checker
+        for c in history.checks
+        if not c.ok
         and (c.server, c.region) == (server, move.from_region)
         and (not service or c.service == service)
         and move.began <= c.end <= down
-        for c in history.checks
-    )
-    return ServerView(server, down, min(lives, default=None), checks)
+    )  # of the vantage site that made the most, where several check side by side
+    return ServerView(server, down, min(lives, default=None), max(checks.values(), default=0))
 
 
 def _named(history: History, answer: Answer) -> set[str]:

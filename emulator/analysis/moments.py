@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import KIND_NAMES, listed, plural, wait_line
+from emulator.analysis.words import KIND_NAMES, forced_line, listed, plural, wait_line
 from emulator.clock import NS_PER_S
-from emulator.events import Run
+from emulator.events import Forced, Health, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
         if life.healed is not None:
             found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
             found += _back(fault, life.healed)
+    found += _forced(history)
     found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
     return tuple(sorted(found, key=lambda moment: moment.t))
 
@@ -64,23 +65,51 @@ def _rate(run: Run) -> str:
 
 def _noticed(fault: FaultMeasured, history: History, until: int) -> list[Moment]:
     """Each region that the name servers gave up, one line: the first server, then the others."""
-    downs: dict[str, dict[str, int]] = {}
+    downs: dict[str, dict[str, Health]] = {}
     for event in sorted(history.health, key=lambda h: h.t):
         if event.state == "DOWN" and fault.life.began <= event.t <= until:
-            downs.setdefault(event.region, {}).setdefault(event.server, event.t)
+            downs.setdefault(event.region, {}).setdefault(event.server, event)
     found = []
     for region, servers in downs.items():
-        (first, t), *others = servers.items()
-        checks = sum(
-            not c.ok and (c.server, c.region) == (first, region) and fault.life.began <= c.end <= t
-            for c in history.checks
-        )
-        after = f" after {plural(checks, 'failed check')}" if checks else ""
-        also = ", ".join(f"{name} at {history.seconds(at):.1f} s" for name, at in others)
-        found.append(
-            Moment(t, f"{first} marks {region} DOWN{after}" + (f" ({also})" if also else ""))
-        )
+        first, *others = servers.values()
+        after = _after(first, fault.life.began, history)
+        also = ", ".join(f"{h.server} at {history.seconds(h.t):.1f} s" for h in others)
+        text = f"{first.server} marks {region} DOWN{after}" + (f" ({also})" if also else "")
+        found.append(Moment(first.t, text))
     return found
+
+
+def _after(event: Health, began: int, history: History) -> str:
+    """What it took; of vantage sites their votes, as the server told them."""
+    failed = [
+        c
+        for c in history.checks
+        if not c.ok
+        and (c.server, c.region) == (event.server, event.region)
+        and began <= c.end <= event.t
+    ]
+    if any(check.checker for check in failed):
+        return f": {event.reason}"
+    return f" after {plural(len(failed), 'failed check')}" if failed else ""
+
+
+def _forced(history: History) -> list[Moment]:
+    """What name servers were told to hold, one line for all that were told in one second."""
+    told: list[list[Forced]] = []
+    for event in sorted(history.forced, key=lambda e: e.t):
+        for group in told:
+            first = group[0]
+            if (event.region, event.service, event.state, event.reason) == (
+                first.region, first.service, first.state, first.reason,
+            ) and event.t - first.t < NS_PER_S:  # fmt: skip
+                group.append(event)
+                break
+        else:
+            told.append([event])
+    many = len({event.service for event in history.forced}) > 1
+    return [
+        Moment(g[0].t, forced_line([e.server for e in g], g[0], with_service=many)) for g in told
+    ]
 
 
 def _cities(fault: FaultMeasured) -> list[list[Row]]:

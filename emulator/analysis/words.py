@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from emulator.analysis.measurements import Loss
 from emulator.analysis.timeline import Client
 from emulator.clock import NS_PER_S
-from emulator.events import Run, Wait
+from emulator.events import Forced, Run, Wait
 
 KIND_NAMES = {
     "http": "http, new connections",
@@ -78,6 +78,18 @@ def own_cache(run: Run | None, client: Client) -> str:
 def forced_words(state: str) -> str:
     """What a region is that name servers hold so, whatever its checks say: `drained`."""
     return _FORCED.get(state, f"forced {state}")
+
+
+def forced_line(servers: Sequence[str], event: Forced, *, with_service: bool) -> str:
+    """`ns1 and ns2 hold us-east drained for 20 s`; `with_service`: one of several."""
+    region = f"{event.region} ({event.service})" if with_service else event.region
+    who, one = listed(servers), len(servers) == 1
+    if event.state == "auto":
+        why = " (its time is over)" if event.reason == "expired" else ""
+        return f"{who} follow{'s' * one} the checks of {region} again{why}"
+    lasts = "" if event.until is None else f" for {show_span((event.until - event.t) / NS_PER_S)}"
+    again = ", as before its restart" if event.reason.startswith("restored") else ""
+    return f"{who} hold{'s' * one} {region} {forced_words(event.state)}{lasts}{again}"
 
 
 def show_span(seconds: float) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from emulator.analysis.words import wait_line
-from emulator.events import Wait
+from emulator.analysis.words import forced_line, wait_line
+from emulator.events import Forced, Wait
 from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
@@ -36,6 +36,7 @@ class Narrator:
         self._failed: dict[tuple[str, str], int] = {}  # (city, client) -> last failed start
         self._well_since: dict[tuple[str, str], int] = {}  # the same -> first good start after it
         self._served: Counter[str] = Counter()
+        self._has_services = len(plan.services) > 1
 
     def feed(self, event: dict[str, Any]) -> None:
         """Take one event; most say nothing."""
@@ -68,6 +69,11 @@ class Narrator:
     def _tell_health(self, event: dict[str, Any]) -> None:
         reason = f" ({event['reason']})" if event.get("reason") else ""
         self._say(event["t"], f"{event['server']} marks {event['region']} {event['state']}{reason}")
+
+    def _tell_forced(self, event: dict[str, Any]) -> None:
+        told = Forced.from_json(event)
+        line = forced_line([told.server], told, with_service=self._has_services)
+        self._say(event["t"], line)
 
     def _tell_proxy(self, event: dict[str, Any]) -> None:
         what = event["server"] or f"{event['region']}'s balancer"

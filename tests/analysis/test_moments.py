@@ -1,0 +1,65 @@
+"""What somebody who watched would have said of the name servers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from emulator.analysis.explain import explain
+from emulator.analysis.moments import moments
+from emulator.analysis.recovery import measure
+from emulator.events import Check, Forced, Generation, Health
+from tests.builders import Story, ns
+
+
+def told(story: Story) -> list[str]:
+    history = story.history()
+    return [moment.text for moment in moments(measure(history), history)]
+
+
+def forced(at: float, server: str, state: str = "drain", **fields: Any) -> Forced:
+    known: dict[str, Any] = {"service": "www", "region": "us-east", "reason": "told"} | fields
+    return Forced(t=ns(at), server=server, state=state, **known)
+
+
+def test_servers_that_are_told_at_once_are_one_line():
+    """How long it holds, and how it ended."""
+    story = Story().requests(0, 30)
+    story.events += [forced(5 + n / 100, f"ns{n}", until=ns(15)) for n in (1, 2)]
+    story.events += [forced(15, f"ns{n}", "auto", reason="expired") for n in (1, 2)]
+    story.events += [forced(20, "ns2", "up", reason="restored after a restart")]
+    assert told(story)[1:] == [
+        "ns1 and ns2 hold us-east drained for 10 s",
+        "ns1 and ns2 follow the checks of us-east again (its time is over)",
+        "ns2 holds us-east forced up, as before its restart",
+    ]
+
+
+def test_a_verdict_of_vantages_is_told_with_its_votes():
+    """The failed checks of several places are not added up."""
+    why = "2 of 3 vantages say DOWN: paris, ns1; us-east says UP"
+    story = Story().fault(10).requests(0, 20).dead(20, 22)
+    story.events += [
+        Check(t=ns(11), end=ns(12), server="ns1", service="www", region="us-east", ok=False,
+              checker=site)
+        for site in ("paris", "ns1")
+    ]  # fmt: skip
+    story.events.append(
+        Health(t=ns(13), server="ns1", service="www", region="us-east", state="DOWN", reason=why)
+    )
+    assert f"ns1 marks us-east DOWN: {why}" in told(story)
+
+
+def test_a_state_held_by_hand_during_a_fault_is_part_of_the_explanation():
+    """Also one that was there before; one that ended before is none."""
+    story = Story().fault(10).down(13).answer(12, "us-east").answer(18, "eu-west")
+    story.requests(0, 10).dead(10, 18).requests(18, 30, region="eu-west")
+    live: dict[str, Any] = {"service": "www", "number": 1, "up": ["us-east"], "down": []}
+    story.events += [
+        Generation(t=ns(1), server="ns1", forced={"eu-west": "drain"}, **live),
+        Generation(t=ns(2), server="ns2", forced={"us-east": "down"}, **live),
+        Generation(t=ns(3), server="ns2", forced={}, **live),
+    ]
+    history = story.history()
+    (said,) = explain(measure(history), history)
+    assert "held by hand, whatever their checks said: eu-west drained (ns1)." in said
+    assert "forced down" not in said
