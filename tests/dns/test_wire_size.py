@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from emulator.node.dns.authority import Authority
-from emulator.node.dns.zone import Name
+from emulator.node.dns.records import Name
 from tests.dns.examples import authority, service_json
 from tests.dns.messages import STATE, addresses, answer_to, ask, flags_of, option, query
 

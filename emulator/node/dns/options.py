@@ -6,8 +6,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2s
-from ipaddress import ip_address
-from socket import AF_INET, AF_INET6, inet_ntop
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from emulator.node.dns.wire import COOKIE, OPT, Edns, MalformedError
 
@@ -31,10 +30,12 @@ class ClientSubnet:
     address: bytes  # as many as the prefix needs
 
     @property
-    def network(self) -> str:
-        """`10.4.0.0/24`, of a family that has addresses."""
+    def network(self) -> IPv4Network | IPv6Network:
+        """Of a family that has addresses."""
         padded = self.address.ljust(_FAMILY_BITS[self.family] // 8, b"\x00")
-        return f"{inet_ntop(AF_INET if self.family == 1 else AF_INET6, padded)}/{self.prefix}"
+        address = int.from_bytes(padded, "big")
+        kind = IPv4Network if self.family == 1 else IPv6Network
+        return kind((address, self.prefix))
 
 
 @dataclass(frozen=True, slots=True)
