@@ -19,7 +19,7 @@ from emulator.events import Event, parse_event
 from tests.dns.examples import config_json
 
 DEADLINE_S = 20.0  # far above what anything here takes; only a broken server meets it
-PORT = 5300
+PORT, ADMIN_PORT = 5300, 9153
 
 
 def own_address(number: int) -> str:
@@ -103,9 +103,15 @@ def name_server(
             "distance_km": {"eu-west": 780, "us-east": 6200},
         },
     ]
-    settings = {"listen": [address], "port": PORT, "sites": sites, **changes}
+    settings = {
+        "listen": [address],
+        "port": PORT,
+        "admin": [address, ADMIN_PORT],
+        "state_file": str(directory / "forced.json"),
+        "sites": sites,
+    }
     path = directory / "dns.json"
-    path.write_text(json.dumps(config_json(*services, **settings)))
+    path.write_text(json.dumps(config_json(*services, **settings | changes)))
     server = Server(path, address)
     try:
         yield server

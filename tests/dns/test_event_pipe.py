@@ -8,7 +8,7 @@ from typing import Any
 
 from emulator.clock import ManualClock
 from emulator.events import Note
-from emulator.node.dns.server import EventPipe
+from emulator.node.dns.pipe import EventPipe
 
 
 def read_all(descriptor: int) -> list[dict[str, Any]]:

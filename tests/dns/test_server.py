@@ -24,8 +24,8 @@ from emulator.clock import NS_PER_MS, NS_PER_S
 from emulator.events import Check, Event, Generation, Health
 from tests.dns.endpoint import Endpoint, endpoint
 from tests.dns.examples import EU_WEST, US_EAST, config_json, service_json
-from tests.dns.process import DEADLINE_S, PORT, Server, name_server, own_address
-from tests.dns.test_message import formerr_cases, mutate
+from tests.dns.messages import formerr_cases, mutate
+from tests.dns.process import ADMIN_PORT, DEADLINE_S, PORT, Server, name_server, own_address
 
 NEW_YORK, PARIS, STRANGER = "127.3.0.1", "127.4.0.1", "127.0.0.1"
 INTERVAL_S = 0.25  # also the timeout: time enough for a good check on busy cores
@@ -77,10 +77,10 @@ def wait_for_up(server: Server, *up: str) -> Generation:
 
 
 def test_ready_server_answers_each_site_with_its_nearest_region(server: Server) -> None:
-    """By the source address of the query; a stranger gets the default order."""
+    """By the source address of the query; to a stranger all are equally far: the first by name."""
     assert server.addresses(NEW_YORK) == [US_EAST]
     assert server.addresses(PARIS) == [EU_WEST]
-    assert server.addresses(STRANGER) == [US_EAST]
+    assert server.addresses(STRANGER) == [EU_WEST]
 
 
 def test_answers_fail_over_and_come_back_with_the_generation(
@@ -337,7 +337,9 @@ def test_events_go_to_stdout_where_no_pipe_is_named(
 ) -> None:
     """So that the server can be run by hand."""
     path = tmp_path / "dns.json"
-    config = config_json(service(us_east, eu_west), listen=[own_address(8)], port=PORT)
+    here = own_address(8)
+    at = {"listen": [here], "port": PORT, "admin": [here, ADMIN_PORT]}
+    config = config_json(service(us_east, eu_west), **at)
     path.write_text(json.dumps(config))
     with subprocess.Popen(
         [sys.executable, "-m", "emulator.node.dns", str(path)],

@@ -4,6 +4,10 @@ Events go to the file descriptor named in NETEMU_EVENTS, or to standard output; 
 JSON lines on standard input:
 
     {"op": "state"}     say every live generation again
+    {"op": "force", "region": R, "service": NAME or null, "state": "down|up|drain|auto",
+     "until": NS or null}           hold a region for that, whatever its checks say, in one service
+                                    or in all that have it, until then or until told otherwise
+    {"op": "seed", "seed": N}       begin the draws of every service anew
     {"op": "phase", "t": NS, "region": NAME}    the checks of NAME begin at NS + n * interval from
                         now on; those of the other regions keep their distance to them
 """
@@ -21,8 +25,8 @@ from emulator.clock import MonotonicClock
 from emulator.errors import Exit, NetemuError, UsageError
 from emulator.node.dns.commands import command_descriptor
 from emulator.node.dns.config import load_config
-from emulator.node.dns.server import EventPipe, run
-from emulator.node.dns.zone import Zone
+from emulator.node.dns.pipe import EventPipe
+from emulator.node.dns.server import NameServer
 
 _STDOUT = 1
 
@@ -42,14 +46,14 @@ def main(arguments: list[str]) -> int:
 
 def _serve(path: Path) -> None:
     config = load_config(path)
-    try:
-        zone = Zone.of(config)
-    except ValueError as error:
-        raise UsageError(f"the configuration {path} is not valid: {error}") from error
     clock = MonotonicClock()
     pipe = EventPipe(_event_descriptor(), config.server, clock)
+    try:
+        server = NameServer(config, clock, pipe.emit)
+    except ValueError as error:
+        raise UsageError(f"the configuration {path} is not valid: {error}") from error
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(run(config, zone, clock, pipe.emit, command_descriptor()))
+        asyncio.run(server.run(command_descriptor()))
 
 
 def _event_descriptor() -> int:

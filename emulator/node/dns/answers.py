@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from emulator.node.dns.message import Authority
+from emulator.node.dns.authority import Authority
 from emulator.node.dns.values import Answered, Asker, Facts, Transport
 
 # Bytes held by the tables of one transport: names by the ten thousand, and random ones, spoofed
