@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from emulator.errors import UsageError
 from emulator.steering import AllDown, CheckKind, Policy
 
 Endpoint = tuple[str, int]
+T = TypeVar("T")
 
 TCP_IDLE_S = 10.0  # RFC 7766, 6.2.3: "on the order of seconds"
 STATE_FILE = "/var/lib/netemu/forced.json"  # forced states outlive a restart of the host
@@ -144,9 +145,14 @@ class Config:
 
 
 def load_config(path: Path) -> Config:
-    """The configuration in `path`; UsageError names the file and what is wrong with it."""
+    """The name server's configuration in `path`; UsageError as `read_config`."""
+    return read_config(path, Config.from_json)
+
+
+def read_config(path: Path, parse: Callable[[Mapping[str, Any]], T]) -> T:
+    """What `parse` makes of the JSON in `path`; UsageError names the file and what is wrong."""
     try:
-        return Config.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
     except KeyError as error:
