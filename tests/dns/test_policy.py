@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -327,7 +328,7 @@ def test_a_sticky_ramp_moves_each_network_once() -> None:
         for share in (0.0, 0.2, 0.5, 0.8, 1.0)
     ]
     assert not moved[0]
-    assert all(some <= more for some, more in zip(moved, moved[1:], strict=False))
+    assert all(some <= more for some, more in pairwise(moved))
     assert len(moved[-1]) == len(home)
     assert abs(len(moved[2]) - len(home) / 2) < 4 * (len(home) / 4) ** 0.5
 

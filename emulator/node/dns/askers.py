@@ -31,7 +31,7 @@ class Askers:
     """All sites, ready to be searched. `find` and `find_network` remember whom they found."""
 
     find: Callable[[str], Asker]
-    find_network: Callable[[str], Asker]
+    find_network: Callable[[Network], Asker]
 
     def __init__(self, sites: Sequence[Site], *, is_sticky: bool) -> None:
         self._sites = {site.name: site for site in sites}
@@ -52,19 +52,15 @@ class Askers:
         address, bits = _parse(source)
         return self._asker(address, bits, bits)
 
-    def _find_network(self, network: str) -> Asker:
-        """The asker behind a client subnet ("10.4.0.0/24"); ValueError: it is none.
+    def _find_network(self, network: Network) -> Asker:
+        """The asker behind a client subnet.
 
         The longest of our prefixes that holds all of it decides. A subnet that no prefix holds
         but that holds prefixes of one single site is that site's: whoever is known in it is there.
         With several sites in it, it is a stranger's. Where a subnet spans what gets different
         answers, the scope is longer than the subnet, as RFC 7871, 7.2.1, has it.
         """
-        text, _, length = network.partition("/")
-        address, bits = _parse(text)
-        if not length.isdecimal() or int(length) > bits:
-            raise ValueError(f"{network} is no network")
-        return self._asker(address, int(length), bits)
+        return self._asker(int(network.network_address), network.prefixlen, network.max_prefixlen)
 
     def _asker(self, address: int, length: int, bits: int) -> Asker:
         family = self._families[bits]

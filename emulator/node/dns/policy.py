@@ -14,14 +14,12 @@ in all of them, and when it is explained.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from itertools import repeat
-from typing import Self
 
-from emulator.node.dns.config import Service, Site
+from emulator.node.dns.config import Service
 from emulator.node.dns.values import Asker, Choice, Draw, RegionState, ServiceState
 from emulator.steering import Policy, PolicyKind
 
@@ -65,7 +63,7 @@ class Trial:
 
     def is_given(self, region: str) -> bool:
         """Offered, and not passed over by this draw while it ramps up."""
-        state = self._states.get(region, _UNKNOWN)
+        state = self.state(region)
         if not state.is_offered or state.share >= 1 or state.forced:
             return state.is_offered
         if region not in self._ramped:
@@ -73,11 +71,18 @@ class Trial:
         return self._ramped[region]
 
     def is_offered(self, region: str) -> bool:
-        return self._states.get(region, _UNKNOWN).is_offered
+        return self.state(region).is_offered
 
     def is_drained(self, region: str) -> bool:
-        state = self._states.get(region, _UNKNOWN)
+        state = self.state(region)
         return state.forced == "drain" and state.health != "DOWN"
+
+    def is_anything(self, region: str) -> bool:
+        """Where nothing is on offer."""
+        return region in self.service.regions
+
+    def state(self, region: str) -> RegionState:
+        return self._states.get(region, _UNKNOWN)
 
     def _ramp(self, region: str) -> float:
         """A draw; but one and the same for a network that is promised to stay where it is."""
@@ -109,6 +114,7 @@ def decide(trial: Trial) -> Choice:
 
 
 def _all_down(trial: Trial) -> Choice:
+    trial.round = Trial.is_anything
     policy, kind = trial.service.policy, trial.service.all_down
     reached = tuple(dict.fromkeys(reachable(policy, trial.asker)))
     if not reached or kind == "empty":
@@ -116,26 +122,37 @@ def _all_down(trial: Trial) -> Choice:
     if kind == "refuse":
         return Choice((), trial.is_drawn, is_refused=True)
     if kind == "primary":
-        trial.round = _anything
         return Choice(_pick(policy, 0, trial), trial.is_drawn)
     return Choice(reached, trial.is_drawn)
-
-
-def _anything(_trial: Trial, _region: str) -> bool:
-    return True
 
 
 def _pick(policy: Policy, depth: int, trial: Trial) -> tuple[str, ...]:
     """The regions that a node names; () where nothing below it is admitted."""
     chosen = _CHOICES[policy.kind](policy, trial)
-    if trial.steps is not None and chosen:
-        trial.steps.append(Step(policy, depth, chosen))
+    place = len(trial.steps) if trial.steps else 0
     if len(chosen) == 1:
         regions = _regions(chosen[0], depth, trial)
     else:
-        below = (region for member in chosen for region in _regions(member, depth, trial))
-        regions = tuple(dict.fromkeys(below))
+        chosen, regions = _gather(policy, chosen, depth, trial)
+    if trial.steps is not None and chosen:
+        trial.steps.insert(place, Step(policy, depth, chosen))
     return regions[: policy.count] if policy.kind == "multivalue" else regions
+
+
+def _gather(
+    policy: Policy, members: Sequence[Member], depth: int, trial: Trial
+) -> tuple[tuple[Member, ...], tuple[str, ...]]:
+    """The regions of many members, each once, and the members that were needed for them: a
+    multivalue stops where it is full."""
+    full = policy.count if policy.kind == "multivalue" else math.inf
+    named: dict[str, None] = {}
+    used = []
+    for member in members:
+        if len(named) >= full:
+            break
+        used.append(member)
+        named.update(dict.fromkeys(_regions(member, depth, trial)))
+    return tuple(used), tuple(named)
 
 
 def _regions(member: Member, depth: int, trial: Trial) -> tuple[str, ...]:
@@ -149,7 +166,7 @@ def _first(policy: Policy, trial: Trial) -> tuple[Member, ...]:
 def _by_area(policy: Policy, trial: Trial) -> tuple[Member, ...]:
     if not policy.areas:
         return _least(policy, trial, trial.asker.distance_km)
-    members = _allowed(policy, trial.asker)
+    members = allowed(policy, trial.asker)
     return next(((member,) for member in members if offers(member, trial)), ())
 
 
@@ -236,19 +253,19 @@ def offers(member: Member, trial: Trial) -> bool:
     """Would it name a region in this round?"""
     if isinstance(member, str):
         return trial.admits(member)
-    return any(offers(below, trial) for below in _allowed(member, trial.asker))
+    return any(offers(below, trial) for below in allowed(member, trial.asker))
 
 
 def reachable(policy: Policy, asker: Asker) -> Iterator[str]:
     """Every region that the policy would give this asker, were all others DOWN; some twice."""
-    for member in _allowed(policy, asker):
+    for member in allowed(policy, asker):
         if isinstance(member, str):
             yield member
         else:
             yield from reachable(member, asker)
 
 
-def _allowed(policy: Policy, asker: Asker) -> Sequence[Member]:
+def allowed(policy: Policy, asker: Asker) -> Sequence[Member]:
     """All members, but for areas: those of the asker's, in its order."""
     if not policy.areas:
         return policy.members
@@ -292,37 +309,3 @@ def has_kind(policy: Policy, kinds: frozenset[PolicyKind]) -> bool:
     """Is any node of the tree of one of these kinds?"""
     nested = (member for member in policy.members if isinstance(member, Policy))
     return policy.kind in kinds or any(has_kind(below, kinds) for below in nested)
-
-
-Network = IPv4Network | IPv6Network
-
-
-@dataclass(frozen=True, slots=True)
-class LatencyPolicy:
-    """Regions by round-trip time from the site that a source address belongs to."""
-
-    sites: tuple[tuple[Network, tuple[str, ...]], ...]  # longest prefix first
-    default: tuple[str, ...]
-
-    @classmethod
-    def of(cls, sites: Iterable[Site], default: tuple[str, ...]) -> Self:
-        table = [
-            (ip_network(prefix), tuple(sorted(site.rtt_ms, key=site.rtt_ms.__getitem__)))
-            for site in sites
-            for prefix in site.prefixes
-        ]
-        table.sort(key=lambda entry: entry[0].prefixlen, reverse=True)
-        return cls(tuple(table), default)
-
-    def order(self, source: str) -> tuple[str, ...]:
-        """Regions, nearest first, for a resolver at `source`; the default for a stranger."""
-        address = ip_address(source)
-        return next((order for network, order in self.sites if address in network), self.default)
-
-
-def nearest_up(order: tuple[str, ...], up: Collection[str]) -> tuple[str, ...]:
-    """The regions to name: the nearest that is up; all of them when none is.
-
-    Naming all when all are DOWN fails open: the checks may be what is broken.
-    """
-    return next(((region,) for region in order if region in up), order)
