@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 SCHEMA = 1
 PROVES_NOTHING = "inconclusive: "  # how a note begins that says why nothing may be claimed
+CACHES_EMPTIED = "caches emptied"  # a note: resolvers forget the zone, for the phase of the fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,8 @@ class Run(Event):
     expect: dict[str, Any] = field(default_factory=dict)  # kind, within_s
     predicted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     # "power us-east" -> city, client, seconds: recovery at evenly spread phases, in order
+    resolvers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    # city -> whom its clients ask: site ("": the name servers), ecs, settings of unbound.conf
     phase: dict[str, float] = field(default_factory=dict)
     # of the first fault: "ns1": s after its last check began, "ttl": s after the resolvers asked
     sent_to: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -239,6 +242,7 @@ class Answer(Event):
     rcode: str
     addresses: list[str]
     ttl: int
+    subnet: str = ""  # "10.4.0.0/24": the clients that it is for (RFC 7871); "": all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,7 +283,7 @@ class Wire(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note(Event):
-    """A step of the run, for the timeline: traffic, end, or why it proves nothing."""
+    """A step of the run: traffic, caches emptied, end, or why it proves nothing."""
 
     kind: ClassVar[str] = "note"
     text: str

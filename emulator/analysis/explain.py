@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, ServerView
 from emulator.analysis.timeline import History
-from emulator.analysis.words import client_name, forced_words, kind_name, listed, own_cache, plural
+from emulator.analysis.words import (
+    asker_name,
+    client_name,
+    forced_words,
+    kind_name,
+    listed,
+    own_cache,
+    plural,
+)
 from emulator.clock import NS_PER_S
 from emulator.events import Generation
 from emulator.units import show_duration
@@ -189,7 +197,7 @@ def _cache(row: Row, history: History) -> str:
     path, span = row.milestones, row.parts()["cache_s"]
     if span < _TELLING_S:
         return ""
-    who = f"{row.client.city}'s resolver"
+    who = asker_name(history.run, row.client.city)
     if path.held is None:
         return f"{who} was given the new answer {show_duration(span)} later."
     held, ttl = path.held.held_s, path.held.ttl
@@ -206,7 +214,7 @@ def _cache(row: Row, history: History) -> str:
 
 def _answered_between(path: Milestones, row: Row, history: History) -> bool:
     since, until = (path.held.since, path.held.until) if path.held else (0, 0)
-    return any(since < a.t < until for a in history.answers[row.client.city])
+    return any(since < a.t < until for a in history.answers_to(row.client.city))
 
 
 def _disagreement(row: Row, history: History) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from emulator.analysis.measurements import Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import own_cache, plural
+from emulator.analysis.words import asker_name, own_cache, plural
 from emulator.units import show_duration
 
 # A client that had no answer for so much less time than it took to recover was not hit at once:
@@ -83,12 +83,14 @@ def _publish(row: Row, _: History, span: str) -> str:
 
 
 def _cache(row: Row, history: History, span: str) -> str:
-    held = row.milestones.held
+    held, who = row.milestones.held, asker_name(history.run, row.client.city)
     if held is None:
-        return f"{row.client.city}'s resolver was given the new answer only {span} later"
-    asked = any(held.since < answer.t < held.until for answer in history.answers[row.client.city])
+        return f"{who} was given the new answer only {span} later"
+    asked = any(
+        held.since < answer.t < held.until for answer in history.answers_to(row.client.city)
+    )
     if held.held_s > held.ttl + _BACK_OFF_S and not asked:
-        return f"{row.client.city}'s resolver got no answer from any name server for {span}"
+        return f"{who} got no answer from any name server for {span}"
     return f"DNS TTL {held.ttl} s held the old answer for {span}"
 
 

@@ -102,7 +102,7 @@ def _named(history: History, answer: Answer) -> set[str]:
 
 def _new_answer(history: History, move: Move) -> Answer | None:
     """The first answer after the fault that names another region, if the ones before named it."""
-    answers = sorted(history.answers[move.client.city], key=lambda a: a.t)
+    answers = sorted(history.answers_to(move.client.city), key=lambda a: a.t)
     before = [named for a in answers if a.t < move.began and (named := _named(history, a))]
     if before and move.from_region not in before[-1]:
         return None
@@ -116,11 +116,13 @@ def _new_answer(history: History, move: Move) -> Answer | None:
 def _held(history: History, move: Move, answer: Answer) -> Held | None:
     old = [
         a
-        for a in history.answers[move.client.city]
+        for a in history.answers_to(move.client.city)
         if a.t < answer.t and a.name == answer.name and move.from_region in _named(history, a)
     ]
     last = max(old, key=lambda a: a.t, default=None)
-    return Held(last.t, last.ttl, answer.t) if last else None
+    if last is None:
+        return None
+    return Held(last.t, history.held_ttl(move.client.city, last.ttl), answer.t)
 
 
 def _disagreeing(
@@ -134,7 +136,7 @@ def _disagreeing(
         other = server_view(history, server, service, move)
         old_answers = [
             a.t
-            for a in history.answers[move.client.city]
+            for a in history.answers_to(move.client.city)
             if a.source == server
             and answer.t < a.t <= move.recovered
             and move.from_region in _named(history, a)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import KIND_NAMES, forced_line, listed, plural, wait_line
+from emulator.analysis.words import KIND_NAMES, asker_name, forced_line, listed, plural, wait_line
 from emulator.clock import NS_PER_S
 from emulator.events import Forced, Health, Run
 
@@ -28,7 +28,7 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
         until = min([fault.ends, *(t for t in begins if t > life.began)])
         found.append(Moment(life.began, life.name))
         found += _noticed(fault, history, until)
-        found += [moment for city in _cities(fault) for moment in _city(city)]
+        found += [moment for city in _cities(fault) for moment in _city(city, history)]
         if life.healed is not None:
             found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
             found += _back(fault, life.healed)
@@ -119,13 +119,15 @@ def _cities(fault: FaultMeasured) -> list[list[Row]]:
     return list(cities.values())
 
 
-def _city(rows: list[Row]) -> list[Moment]:
+def _city(rows: list[Row], history: History) -> list[Moment]:
     found = []
     city = rows[0].client.city
     answers = [(r.milestones.answer, r.to_region) for r in rows if r.milestones.answer]
     if answers:
         t, region = min((t, region) for t, region in answers if t is not None)
-        found.append(Moment(t, f"{city}'s resolver is given {region} for the first time"))
+        found.append(
+            Moment(t, f"{asker_name(history.run, city)} is given {region} for the first time")
+        )
     # The first of them asked, and by that made the resolver ask: it was served after that.
     served = [
         (max(r.recovered, r.milestones.answer or 0), r.to_region)

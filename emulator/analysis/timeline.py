@@ -116,6 +116,22 @@ class History:
         if not isinstance(known, Run):
             self._span(known.t, getattr(known, "end", None) or known.t)
 
+    def answers_to(self, city: str) -> list[Answer]:
+        """What whoever the city's clients ask was told, as far as it was meant for them."""
+        asked = self._asked(city)
+        sites = self.run.sites if self.run else []
+        own = {p for site in sites if site["name"] == city for p in site["prefixes"]}
+        return [a for a in self.answers[asked.get("site") or city] if a.subnet in {"", *own}]
+
+    def held_ttl(self, city: str, ttl: int) -> int:
+        """How long the city's resolver holds an answer of this TTL (s)."""
+        settings = self._asked(city).get("settings", {})
+        least, most = (int(settings.get(f"cache-{end}-ttl", ttl)) for end in ("min", "max"))
+        return min(max(ttl, least), most)
+
+    def _asked(self, city: str) -> dict[str, Any]:
+        return self.run.resolvers.get(city, {}) if self.run else {}
+
     def feed_requests(self, requests: Sequence[Request]) -> None:
         """Take many in at once."""
         told: defaultdict[str, defaultdict[str, list[Request]]]

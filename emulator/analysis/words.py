@@ -65,6 +65,13 @@ def wait_line(wait: Wait) -> str:
     return f"waited {took:.1f} s in vain for: {wait.text}{missing}"
 
 
+def asker_name(run: Run | None, city: str) -> str:
+    """Who asks the name servers for a city's clients: `paris's resolver`."""
+    asked = run.resolvers.get(city, {}) if run else {}
+    site = asked.get("site", city)
+    return f"{site}'s resolver" if site else f"the stub resolver in {city}"
+
+
 def own_cache(run: Run | None, client: Client) -> str:
     """How a client keeps DNS answers, where it does: `its own DNS cache of 30 s`."""
     load = run.loads.get(client.city, {}).get(client.kind, {}) if run else {}

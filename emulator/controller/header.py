@@ -17,6 +17,7 @@ from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
 from emulator.plan.predict import predict
+from emulator.plan.resolvers import resolver_of, resolver_site
 from emulator.plan.sent import sent_cities
 from emulator.plan.wiring import CONGESTION
 from emulator.scenario.model import FAULT_KINDS, Kill, Scenario, Traffic
@@ -57,6 +58,14 @@ def make_header(
         loads={
             city: {kind: load.to_json() for kind, load in kinds.items()}
             for city, kinds in loads.items()
+        },
+        resolvers={
+            city.name: {
+                "site": resolver_site(city),
+                "ecs": resolver_of(plan.topology, city).ecs,
+                "settings": dict(resolver_of(plan.topology, city).settings),
+            }
+            for city in plan.topology.cities
         },
         phase=dict(phase),
         sent_to={city: asdict(sent) for city, sent in sent_cities(plan).items()},

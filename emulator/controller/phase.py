@@ -23,6 +23,7 @@ from emulator.controller.traffic import cities
 from emulator.errors import NetemuError
 from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import Plan
+from emulator.plan.resolvers import resolver_hosts
 
 TTL = "ttl"  # its name beside those of the sites that check
 # Before the first step of a preparation: telling everyone takes about 50 ms when both cores are
@@ -139,7 +140,7 @@ def begin_ttl(lab: Lab) -> None:
     control = ["unbound-control", "-c", "/etc/netemu/unbound.conf"]
     argv = [*control, "flush_zone", lab.plan.topology.zone]
     lookup = json.dumps({"op": "lookup"})
-    flushed = lab.wan.hosts({f"{city}/access": ("run", {"argv": argv}) for city in cities(lab)})
+    flushed = lab.wan.hosts({h: ("run", {"argv": argv}) for h in resolver_hosts(lab.plan)})
     failed = [host for host, answer in flushed.items() if answer.get("rc") != 0]
     if failed:
         raise NetemuError(f"emptying the caches of {', '.join(failed)} failed: {flushed}")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
 from emulator.errors import NetemuError, NotReady
+from emulator.plan.resolvers import resolver_hosts
 from emulator.scenario.model import Load, Traffic
 
 SETTLING_S = 12.0  # longest a request may take with the default timeouts (8 s), and room
@@ -59,15 +60,26 @@ def wait_until_idle(lab: Lab) -> None:
         busy = [city for city in cities(lab) if city not in idle]
 
 
+def seed_answers(lab: Lab, seed: int) -> None:
+    """Every name server draws anew from this seed: what it answers is the run's own."""
+    line = json.dumps({"op": "seed", "seed": seed})
+    servers = [host.name for host in lab.plan.hosts if host.role == "ns"]
+    answers = lab.wan.hosts({s: ("send", {"daemon": "dns", "line": line}) for s in servers})
+    deaf = [server for server, a in answers.items() if "error" in a or a.get("silent")]
+    if deaf:
+        raise NetemuError(f"these name servers could not be told the seed: {', '.join(deaf)}")
+
+
 def flush_caches(lab: Lab) -> None:
     """Empty every resolver's caches and every client's TCP metrics: runs begin alike."""
     control = ["unbound-control", "-c", "/etc/netemu/unbound.conf"]
     zone = lab.plan.topology.zone
+    resolvers = resolver_hosts(lab.plan)
     commands = {
-        **{f"{city}/access": [*control, "flush_zone", zone] for city in cities(lab)},
+        **{host: [*control, "flush_zone", zone] for host in resolvers},
         **{f"{city}/client": ["ip", "tcp_metrics", "flush", "all"] for city in cities(lab)},
     }
-    infra = {f"{city}/access": [*control, "flush_infra", "all"] for city in cities(lab)}
+    infra = {host: [*control, "flush_infra", "all"] for host in resolvers}
     for batch in (commands, infra):
         answers = lab.wan.hosts({h: ("run", {"argv": argv}) for h, argv in batch.items()})
         for host, answer in answers.items():

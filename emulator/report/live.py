@@ -83,9 +83,10 @@ class Narrator:
         city = event["target"]
         named = [self._regions[a] for a in event["addresses"] if a in self._regions]
         regions = " and ".join(sorted(named))
-        if not regions or self._answered.get(city) == regions:
+        whom = f"{city} {event.get('subnet', '')}"
+        if not regions or self._answered.get(whom) == regions:
             return
-        self._answered[city] = regions
+        self._answered[whom] = regions
         self._say(event["t"], f"{city}'s resolver is given {regions} by {event['source']}")
 
     def _tell_request(self, event: dict[str, Any]) -> None:

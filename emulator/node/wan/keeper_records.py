@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from ipaddress import IPv4Address
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from emulator.node.wan.records import Record, decode, is_answer
 from emulator.node.wan.table import WireState
 
+if TYPE_CHECKING:
+    from dnslib import DNSRecord
+
 WIRE = "the WAN's wire"
+_OPT, _ECS = 41, 8  # IANA's numbers of the record and of the option
 
 
 def events_of(message: bytes, sites: Mapping[int, str]) -> Iterator[dict[str, Any]]:
@@ -56,7 +62,19 @@ def _answer(record: Record, sites: Mapping[int, str]) -> dict[str, Any]:
         "rcode": str(dnslib.RCODE[message.header.rcode]),
         "addresses": [str(rr.rdata) for rr in addresses],
         "ttl": min((rr.ttl for rr in message.rr), default=0),
+        "subnet": _subnet(message),
     }
+
+
+def _subnet(message: DNSRecord) -> str:
+    """The network in the option of RFC 7871, where the answer is for it alone: its scope is not 0.
+    Options that are cut short say nothing."""
+    options = chain.from_iterable(rr.rdata for rr in message.ar if rr.rtype == _OPT)
+    for option in options:
+        data = bytes(option.data)
+        if option.code == _ECS and data[:2] == b"\0\1" and len(data) >= 4 and data[3]:
+            return f"{IPv4Address(data[4:8].ljust(4, bytes(1)))}/{data[2]}"
+    return ""
 
 
 def second_of(before: WireState, state: WireState) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from emulator.analysis.timeline import History
+from emulator.analysis.words import asker_name
 
 _LANES_MAX = 8  # of name servers; more would be taller than the requests they explain
 
@@ -67,7 +68,8 @@ def answer_lane(history: History, city: str) -> Lane | None:
     """The region that the city's resolver was told last; None where nothing was seen."""
     end = end_s(history)
     spans: list[Span] = []
-    for answer in sorted(history.answers.get(city, ()), key=lambda a: a.t):
+    who = asker_name(history.run, city)
+    for answer in sorted(history.answers_to(city), key=lambda a: a.t):
         named = dict.fromkeys(filter(None, map(history.region_of, answer.addresses)))
         regions = ", ".join(named)
         if not regions or (spans and spans[-1].kind == regions):
@@ -76,7 +78,7 @@ def answer_lane(history: History, city: str) -> Lane | None:
         if spans:
             last = spans.pop()
             spans.append(Span(last.start_s, at, last.words, last.kind))
-        told = f"{city}'s resolver is told {regions} by {answer.source}, TTL {answer.ttl} s"
+        told = f"{who} is told {regions} by {answer.source}, TTL {answer.ttl} s"
         spans.append(Span(at, end, told, regions))
     return Lane(f"DNS answer to {city}", tuple(spans)) if spans else None
 
