@@ -71,7 +71,7 @@ class Answers:
         """Tables by source address, true as long as nothing else runs on this thread. Whoever
         gives an answer out of one adds 1 to its tally."""
         authority = self._current()
-        if authority is not self._authority:
+        if authority is not self._authority or self._kept > KEPT_MAX:
             self._drop()
             self._authority = authority
         return self._sources
@@ -110,7 +110,7 @@ class Answers:
             tally = self._tallies.setdefault(answered.facts, Tally(answered.facts))
             key, tail = data[2:], answered.data[2:]
             table[key] = (tail, tally)
-            self._keep(len(key) + len(tail) + _ENTRY)
+            self._kept += len(key) + len(tail) + _ENTRY
         return answered.data
 
     def _table_of(self, source: str) -> Table:
@@ -118,15 +118,10 @@ class Answers:
         table = self._tables.get(asker)
         if table is None:
             table = self._tables[asker] = {}
-            self._keep(_TABLE)
+            self._kept += _TABLE
         self._sources[source] = table
-        self._keep(_SOURCE)
+        self._kept += _SOURCE
         return table
-
-    def _keep(self, size: int) -> None:
-        self._kept += size
-        if self._kept > KEPT_MAX:
-            self._drop()
 
     def _drop(self) -> None:
         self.fold()
