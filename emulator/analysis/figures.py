@@ -11,6 +11,7 @@ from typing import Any
 
 from emulator.analysis.measurements import PARTS, Measurements, Row
 from emulator.analysis.periods import Interval, intervals, is_on, is_within
+from emulator.analysis.queries import counted_per_s
 from emulator.analysis.series import Sample
 from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import client_name
@@ -18,6 +19,7 @@ from emulator.scenario.model import Comparison, Objective, Period
 
 COUNTS = ("requests_lost", "resets", "relapses")
 SHARES = ("availability", "region_share")
+QUERIES = "dns_queries_per_s"
 _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
     "<=": operator.le,
     "<": operator.lt,
@@ -189,6 +191,13 @@ def is_of_requests(objective: Objective) -> bool:
     return objective.figure in (*SHARES, "latency_ms", "requests_lost", "resets")
 
 
+def read_queries(history: History, objective: Objective) -> Reading | None:
+    """Queries/s at the name servers over a period; None where there was no such time."""
+    among = intervals(history, objective.period)
+    rate = counted_per_s(history, among, objective.city)
+    return None if rate is None else Reading(rate, rate, rate)
+
+
 def read_requests(objective: Objective, sample: Sample) -> Reading | None:
     """A figure of requests; None where there is none to read it off. Raises KeyError for a
     figure that is not of requests."""
@@ -247,6 +256,8 @@ def show_figure(figure: str, value: float) -> str:
     """`8.50 s`, `99.9%`, `240 ms`, `17`."""
     if math.isinf(value):
         return "never"
+    if figure == QUERIES:
+        return f"{value:.3g}/s"
     if figure.endswith("_s"):
         return f"{value:.2f} s"
     if figure == "latency_ms":

@@ -179,6 +179,14 @@ class CitySchedule:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What a city's resolver asked of name servers: whole cycles, one query each."""
+
+    cycles: int
+    seconds: float  # that they took together
+
+
+@dataclass(frozen=True, slots=True)
 class Measurements:
     """All figures of one history."""
 
@@ -187,6 +195,7 @@ class Measurements:
     agreement: Agreement
     availability: Mapping[Client, tuple[int, int]]  # ok, failed
     inconclusive: tuple[str, ...] = field(default=())  # why nothing may be claimed from this run
+    asked: Mapping[str, Asked] = field(default_factory=dict)  # by city; only those that asked
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of all faults."""

@@ -13,6 +13,7 @@ from emulator.analysis.connections import fates, losses, reversion
 from emulator.analysis.lines import uncollected
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, State
 from emulator.analysis.milestones import Move, milestones
+from emulator.analysis.queries import asked
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.windows import (
     WINDOW_NS,
@@ -70,6 +71,7 @@ def _measure(history: History) -> Measurements:
         agreement=agreement(history),
         availability={client: _availability(e.requests) for client, e in seen.items()},
         inconclusive=doubts(history, schedule),
+        asked=asked(history),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from emulator.analysis.figures import (
     COUNTS,
+    QUERIES,
     Reading,
     Value,
     holds,
@@ -21,6 +22,7 @@ from emulator.analysis.figures import (
     pooled,
     predicted_values,
     quantile,
+    read_queries,
     read_requests,
     row_values,
     share_of,
@@ -118,6 +120,9 @@ def _decide(
         among = intervals(history, objective.period)
         reading = read_requests(objective, Sample.of(spoken, among))
         return _judged(objective, objective.bound, reading) if reading else _nothing(objective)
+    if objective.figure == QUERIES:
+        asked = read_queries(history, objective)
+        return _judged(objective, objective.bound, asked) if asked else _nothing(objective)
     bound = _bound(history, objective)
     if bound is None:
         return _unread(objective, "nothing is predicted for what it speaks of")

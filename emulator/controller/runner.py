@@ -23,7 +23,7 @@ from emulator.controller.phase import Phase, random_phase
 from emulator.controller.recorder import Recorder
 from emulator.controller.signals import undisturbed
 from emulator.controller.steps import Play
-from emulator.controller.traffic import flush_caches, stop_traffic, wait_until_idle
+from emulator.controller.traffic import flush_caches, seed_answers, stop_traffic, wait_until_idle
 from emulator.errors import NetemuError, UsageError
 from emulator.events import encode
 from emulator.scenario.model import Scenario
@@ -64,6 +64,7 @@ def run_scenario(
         )
     _prepare_directory(directory, scenario, lab)
     _clean_slate(lab)
+    seed_answers(lab, seed)
     chosen = _choose_phase(scenario, lab, random.Random(seed), phase)
     again = f"--phase-of {directory}" if phase else f"--seed {seed}"
     command = f"netemu run {directory / SCENARIO} {again}"

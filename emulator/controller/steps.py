@@ -15,7 +15,7 @@ from emulator.controller.phase import Phase, begin_ttl, checked_region, place
 from emulator.controller.recorder import Recorder
 from emulator.controller.traffic import start_traffic
 from emulator.errors import Inconclusive
-from emulator.events import PROVES_NOTHING, Note, Wait
+from emulator.events import CACHES_EMPTIED, PROVES_NOTHING, Note, Wait
 from emulator.scenario.model import Heal, Kill, Step, WaitUntil
 
 LOOK_S = 0.5  # at the recording, at least so often
@@ -135,6 +135,7 @@ class Play:
         now = self._clock.now_ns()
         if now >= self._flush_at:
             self._flush_at = math.inf
+            self._lab.wan.mark(Note(t=self._lab.wan.now_ns(), text=CACHES_EMPTIED).to_json())
             begin_ttl(self._lab)
         for fault_id in [known for known, at in self._heal_at.items() if now >= at]:
             del self._heal_at[fault_id]

@@ -7,6 +7,7 @@
     p99_ms <= 250 outside faults
     predicted recovery_s.p90 <= 10 s from new-york
     recovery_s.p90 <= predicted.p100
+    dns_queries_per_s <= 2.5 from paris
 
 A time has a unit and a statistic over all the clients it speaks of (the worst, `p100`, if none is
 said); shares are in percent; latencies in ms, or with a unit; counts are plain.
@@ -27,7 +28,8 @@ PARTS = ("detection_s", "publish_s", "cache_s", "client_s", "connect_s", "resume
 TIMES = ("recovery_s", "outage_s", "reversion_s", *PARTS)
 COUNTS = ("requests_lost", "resets", "relapses")
 SHARES = ("availability", "region_share")
-FIGURES = (*TIMES, *COUNTS, *SHARES)
+RATES = ("dns_queries_per_s",)  # of name servers, so no kind of client's
+FIGURES = (*TIMES, *COUNTS, *SHARES, *RATES)
 # What one fault did: `during NAME-down` chooses the fault, no other period says anything of them.
 FAULT_FIGURES = (*TIMES, "relapses")
 LATENCY = "latency_ms"  # as the model calls p99_ms and its like
@@ -65,6 +67,8 @@ def parse_objective(text: str) -> Objective:
         raise ValueError("compares the prediction with itself; leave one 'predicted' out")
     scope = _scope(said)
     _check_period(figure, scope.period)
+    if figure in RATES and scope.client:
+        raise ValueError(f"{figure} is of resolvers, not of a kind of client; leave over out")
     return Objective(
         text=said,
         figure=figure,
@@ -116,6 +120,8 @@ def _bound(figure: str, text: str) -> tuple[float, str]:
         return duration("0s", "24h")(text), ""
     if figure == LATENCY:
         return _milliseconds(text), ""
+    if figure in RATES:
+        return decimal(0, 10**6)(text.removesuffix("/s")), ""
     return (share(text) if figure in SHARES else float(whole(0, 10**9)(text))), ""
 
 
