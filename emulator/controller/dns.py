@@ -101,10 +101,10 @@ def force(
 ) -> dict[str, Any]:
     """Tell every name server, and wait until each that lives says that it holds it.
 
-    Returns lab, region, state, services, for_s, now_ns, states (as name_server_states) and deaf:
-    name server -> why it could not be told. Raises UsageError where `down` or `drain` would leave
-    a name server nothing to offer, unless `is_sure`; WanError when one that was told does not
-    say so in time.
+    Returns lab, region, state, service, services, for_s, now_ns, states (as name_server_states)
+    and deaf: name server -> why it could not be told. Raises UsageError where `down` or `drain`
+    would leave a name server nothing to offer, unless `is_sure`; WanError when one that was told
+    does not say so in time.
     """
     chosen = services_with(lab, region, service)
     with locked(lab, f"dns force {region} {state}"):
@@ -118,6 +118,7 @@ def force(
         "lab": lab.name,
         "region": region,
         "state": state,
+        "service": service,
         "services": chosen,
         "for_s": for_s,
         "now_ns": lab.wan.now_ns(),
@@ -129,11 +130,16 @@ def force(
 def _refuse_to_strand(
     states: Mapping[str, State], region: str, services: Sequence[str], state: str
 ) -> None:
-    left = list(stranded(states, region, services))
+    left: dict[str, list[str]] = {}
+    for server, name in stranded(states, region, services):
+        left.setdefault(name, []).append(server)
     if left:
-        what = "; ".join(f"{server} would have no other region of {name}" for server, name in left)
+        what = "; ".join(
+            f"{' and '.join(servers)} would have no other region of {name} to offer"
+            for name, servers in left.items()
+        )
         verb = "draining" if state == "drain" else "forcing down"
-        raise UsageError(f"not {verb} {region}: {what} to offer. If that is meant: --yes")
+        raise UsageError(f"not {verb} {region}: {what}. If that is meant: --yes")
 
 
 def stranded(

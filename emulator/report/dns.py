@@ -65,15 +65,14 @@ def server_lines(state: Mapping[str, Any], now_ns: int) -> Iterator[str]:
     if "error" in state:
         yield f"nothing: {state['error']}"
     for service, held in state.get("services", {}).items():
-        regions = (_region_line(name, r, now_ns) for name, r in held["regions"].items())
+        regions = [(name, *region_words(r, now_ns)) for name, r in held["regions"].items()]
+        plain = ", ".join(f"{name} {health}" for name, health, instead in regions if not instead)
         because = f", {held['ttl_because']}" if held.get("ttl_because") else ""
-        yield f"{service}: {', '.join(regions)}; TTL {held['ttl']} s{because}"
+        yield f"{service}: {plain}{'; ' * bool(plain)}TTL {held['ttl']} s{because}"
+        for name, health, instead in regions:
+            if instead:
+                yield f"{service}: {name} {instead}; its checks say {health}"
     yield _asked(state["asked"])
-
-
-def _region_line(name: str, region: Mapping[str, Any], now_ns: int) -> str:
-    health, instead = region_words(region, now_ns)
-    return f"{name} {health}" + (f" ({instead})" if instead else "")
 
 
 def _asked(asked: Mapping[str, Any]) -> str:
@@ -104,7 +103,8 @@ def render_forced(held: Mapping[str, Any], console: Console) -> None:
             later = f"{server} does not say what it holds: {why}. It hears of it when it wakes."
             paragraph(console, later, width, "yellow", indent=2)
     if state != "auto":
-        undo = f"netemu dns force {region} auto --lab {held['lab']}"
+        only = f" --service {held['service']}" if held["service"] else ""
+        undo = f"netemu dns force {region} auto{only} --lab {held['lab']}"
         paragraph(console, f"undo it: {undo}", width, indent=2)
 
 
@@ -185,7 +185,7 @@ def _weighing(weighing: Weighing, console: Console) -> None:
 
 def top_table(lab: str, rows: Mapping[str, Mapping[str, Any]], seconds: float) -> RenderableType:
     """One column a name server: what it was asked and what it said in the last interval."""
-    table = table_of(f"each {seconds:g} s", *rows)
+    table = table_of(f"last {seconds:g} s", *rows)
     for heading, show in _TOP.items():
         table.add_row(heading, *("-" if "error" in row else show(row) for row in rows.values()))
     mute = [f"{server}: {row['error']}" for server, row in rows.items() if "error" in row]

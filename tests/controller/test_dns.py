@@ -116,7 +116,7 @@ def test_auto_gives_a_region_back_to_its_checks(world, lab):
 def test_the_last_region_that_is_offered_is_not_taken_away(world, lab, state):
     """One name server that would be left with nothing is enough; nobody was told."""
     world.regions["ns2"]["eu-west"]["health"] = "DOWN"
-    with pytest.raises(UsageError, match=r"ns2 would have no other region of www .* --yes"):
+    with pytest.raises(UsageError, match=r"ns2 would have no other region of www to offer.*--yes"):
         force(lab, "us-east", state)
     assert {r["us-east"]["forced"] for r in world.regions.values()} == {None}
     force(lab, "us-east", state, is_sure=True)
