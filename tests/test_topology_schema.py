@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from emulator.topology import dns, parse, paths, services
+from emulator.topology import dns, parse, paths, policies, services
 from emulator.topology.schema import topology_schema
 
 SCHEMA = topology_schema()
@@ -49,6 +49,14 @@ def test_schema_and_parser_know_the_same_keys(
     assert keys(*path) == set(known)
 
 
+def test_schema_and_parser_know_the_same_policies() -> None:
+    """Every kind of policy, as a word and as a node of a tree."""
+    word, _ = SCHEMA["$defs"]["policy"]["oneOf"]
+    assert word["enum"] == list(policies.KINDS)
+    tree = set(SCHEMA["$defs"]["tree"]["properties"])
+    assert tree == {*policies.KINDS, *policies.OPTION_KEYS}
+
+
 def test_the_schema_is_one() -> None:
     """Editors read it by the rules of draft 2020-12."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
@@ -60,6 +68,13 @@ def test_the_schema_is_one() -> None:
         {"regoins": {}},
         {"paths": {"a->b": {"loss": "-1%"}}},
         {"dns": {"ttl": 5}},
+        {"dns": {"policy": "fastest"}},
+        {"dns": {"policy": {"failover": ["a"], "latency": ["a"]}}},
+        {"dns": {"policy": {"geo": {"b": "a"}}}},
+        {"dns": {"policy": {"weighted": {"a": -1}}}},
+        {"dns": {"policy": {"failover": [{"multivalue": ["a"], "count": 9}]}}},
+        {"dns": {"profile": "route54"}},
+        {"dns": {"health_check": {"checkers": {"from": []}}}},
         {"services": {"www": {"port": 7}}},
         {"regions": {"A_b": {"location": "paris"}}},
     ],

@@ -59,6 +59,7 @@ class _Reader:
         """None, with a problem, where this is no policy."""
         if depth > DEPTH_MAX:
             entry.problem("is a policy inside too many others", f"{DEPTH_MAX} is the most")
+            self._left = 0  # one such problem says it all
             return None
         fields = entry.fields((*KINDS, *OPTION_KEYS))
         said = [kind for kind in KINDS if kind in fields]
@@ -103,10 +104,10 @@ class _Reader:
 
     def _weighed(self, item: Entry, depth: int) -> tuple[Entry | None, int]:
         """`{to: us-east, weight: 3}`, or the member alone."""
-        if not (item.is_mapping() and "to" in item.named()):
+        if not (item.is_mapping() and any(key in item.named() for key in WEIGHED_KEYS)):
             return item, 1
         fields = item.fields(WEIGHED_KEYS)
-        return fields.get("to"), fields.value("weight", whole(0, WEIGHT_MAX), 1)
+        return fields.required("to", "to: us-east"), fields.value("weight", whole(0, WEIGHT_MAX), 1)
 
     def _by_weight(self, kind: PolicyKind, body: Entry) -> Policy | None:
         """`{us-east: 3, eu-west: 1}`."""
@@ -148,11 +149,11 @@ class _Reader:
             entry.problem(f"no site has the tag {key.removeprefix(TAG)!r}", hint)
 
     def _member(self, entry: Entry, depth: int) -> str | Policy | None:
+        if self._left == 0:
+            return None
         self._left -= 1
         if self._left == 0:
             entry.problem(f"this policy has over {MEMBERS_MAX} members in all", "make it smaller")
-        if self._left <= 0:
-            return None
         if entry.is_mapping():
             return self.read(entry, depth + 1)
         name = entry.text()

@@ -3,13 +3,17 @@ one part must know of another (names, places, intervals) is checked only there."
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
+from emulator.steering import MULTIVALUE_MAX, AllDown, CheckKind
 from emulator.topology.parse import KERNEL, SERVERS_MAX
+from emulator.topology.policies import DEFAULT_AREA, KINDS, WEIGHT_MAX
+from emulator.topology.profiles import PROFILES
 from emulator.topology.resolvers import resolver_schema
 
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
+_YES_NO: Schema = {"enum": ["yes", "no", True, False]}  # as YAML 1.1 and 1.2 read it
 _UNSIGNED = r"[0-9]+(\.[0-9]+)?\s*"
 
 
@@ -33,6 +37,7 @@ def topology_schema() -> Schema:
             },
             required=("netemu", "name", "regions", "clients"),
         ),
+        "$defs": _policy(),
     }
 
 
@@ -90,7 +95,8 @@ def _tags() -> Schema:
 
 
 def _region() -> Schema:
-    services = _named(_object({"servers": _servers()}), "What is different here.", min_names=0)
+    here = _object({"servers": _integer(0, SERVERS_MAX, "Its servers here.")})
+    services = _named(here, "What is different here.", min_names=0)
     properties = {"location": _location(), "servers": _servers(), "services": services}
     return _object(properties | {"tags": _tags()}, required=("location",))
 
@@ -109,19 +115,72 @@ def _city() -> Schema:
 
 
 def _policy_properties() -> Schema:
-    health_check = _object(
+    return {
+        "profile": {"enum": list(PROFILES), "description": "A product's documented timings."},
+        "ttl": _duration("How long resolvers may keep an answer, whole seconds; default 5s."),
+        "degraded_ttl": _duration("The TTL while not every region is well; default: the TTL."),
+        "policy": {"$ref": "#/$defs/policy"},
+        "all_down": {
+            "enum": list(get_args(AllDown)),
+            "description": "The answer when no region is UP: all of them (default), the one that "
+            "would be chosen if all were UP, REFUSED, or none.",
+        },
+        "min_healthy": _share("Servers that a region needs UP to be well; default: one."),
+        "ramp": _duration("A region that comes back gets more and more answers, for so long."),
+        "ecs": _YES_NO | {"description": "Heed a query's client subnet; default yes."},
+        "health_check": _health_check(),
+    }
+
+
+def _health_check() -> Schema:
+    site = {"type": "string", "pattern": _NAME}
+    sites = {"type": "array", "items": site, "minItems": 1, "uniqueItems": True}
+    checkers = _object(
         {
-            "interval": _duration("Between checks; default 1s."),
-            "timeout": _duration("Of one check, never above the interval; default 1s."),
-            "fall": _integer(1, 100, "Failures in a row until DOWN; default 3."),
-            "rise": _integer(1, 100, "Successes in a row until UP; default 2."),
+            "from": {"description": "Sites of any kind.", "oneOf": [site, sites]},
+            "quorum": _share("UP while more than this share of them say so; default 50%."),
         }
     )
-    return {
-        "ttl": _duration("How long resolvers may keep an answer, whole seconds; default 5s."),
-        "policy": {"const": "latency", "description": "Each city goes to the nearest region."},
-        "health_check": health_check,
+    return _object(
+        {
+            "type": {"enum": list(get_args(CheckKind)), "description": "Default http."},
+            "interval": _duration("Between checks; default 1s."),
+            "timeout": _duration("Of one check, never above the interval; default 1s."),
+            "fall": _integer(1, 100, "Failures until DOWN, in a row or as clear says; default 3."),
+            "rise": _integer(1, 100, "Successes in a row until UP; default 2."),
+            "clear": _integer(1, 100, "Failures add up until so many successes in a row."),
+            "hold_down": _duration("DOWN lasts that long at least; default 0s."),
+            "checkers": checkers | {"description": "Who checks; default: every name server."},
+        }
+    )
+
+
+def _policy() -> Schema:
+    """One word, or a tree: a member is a region or a policy of its own."""
+    member = {"oneOf": [{"type": "string", "pattern": _NAME}, {"$ref": "#/$defs/tree"}]}
+    members = {"type": "array", "items": member, "minItems": 1}
+    weight = _integer(0, WEIGHT_MAX, "One at least is above 0.")
+    weighed = _object({"to": member, "weight": weight}, required=("to",))
+    weighed_list = {"type": "array", "items": {"anyOf": [member, weighed]}, "minItems": 1}
+    by_weight = {"oneOf": [_named(weight, "Regions and their weights."), weighed_list]}
+    areas = {
+        "type": "object",
+        "propertyNames": {"pattern": f"^({_NAME[1:-1]}|tag:{_NAME[1:-1]})$"},
+        "additionalProperties": member,
+        "required": [DEFAULT_AREA],
     }
+    bodies: Schema = dict.fromkeys(KINDS, members)
+    bodies |= {"weighted": by_weight, "sticky": by_weight, "geo": {"oneOf": [areas, members]}}
+    count = _integer(1, MULTIVALUE_MAX, "Regions of one answer; default 8. Only for multivalue.")
+    tree = _object(bodies | {"count": count})
+    tree |= {"oneOf": [{"required": [kind]} for kind in KINDS]}
+    word = {"enum": list(KINDS)}
+    policy = {"description": "How regions are chosen; default latency: the nearest."}
+    return {"tree": tree, "policy": policy | {"oneOf": [word, {"$ref": "#/$defs/tree"}]}}
+
+
+def _share(description: str) -> Schema:
+    return _text(f"^{_UNSIGNED}%$", description)
 
 
 def _dns() -> Schema:
@@ -141,9 +200,16 @@ def _service() -> Schema:
             "rules": {"type": "array", "items": _rule(), "description": "Only for l7."},
             "dns": _object(_policy_properties()),
             "drain_timeout": _duration("Patience of a drain with open connections; default 30s."),
+            "names": _aliases(),
         }
     )
     return {"oneOf": [service, {"type": "null"}]}
+
+
+def _aliases() -> Schema:
+    name = _text(r"^(@|[a-z0-9.-]+)$", "Below the zone; @ is the zone's own name.")
+    names = {"type": "array", "items": name, "uniqueItems": True}
+    return {"description": "Further DNS names.", "oneOf": [name, names]}
 
 
 def _rule() -> Schema:
