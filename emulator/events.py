@@ -54,7 +54,8 @@ class Run(Event):
     objectives: list[dict[str, Any]]
     rates: dict[str, float]  # planned requests/s by client kind, the most of any city
     loads: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
-    # city -> client kind -> rate, connections, cache_s (None: for ever); {}: rates in every city
+    # city -> client kind -> rate, connections, cache_s, negative_s (None: for ever), lifetime_s;
+    # {}: rates in every city
     steady_state: dict[str, Any] = field(default_factory=dict)  # over_s, hold: objectives
     expect: dict[str, Any] = field(default_factory=dict)  # kind, within_s
     predicted: dict[str, list[dict[str, Any]]] = field(default_factory=dict)

@@ -99,6 +99,38 @@ def test_traffic_is_a_total_or_stated_by_kind() -> None:
     assert rates_of(single.traffic) == {"http": 0, "keepalive": 0, "stream": 0, "udp": 0.5}
 
 
+@pytest.mark.parametrize(
+    ("cache", "held"),
+    [
+        ("none", (0.0, 0.0)),
+        ("ttl", (-1.0, 0.0)),
+        ("honours-ttl", (-1.0, 0.0)),
+        ("browser-60s", (60.0, 0.0)),
+        ("jvm-30s", (30.0, 10.0)),
+        ("jvm-forever", (None, 10.0)),
+        ("resolve-once", (None, None)),
+        ("forever", (None, 0.0)),
+        ("45s", (45.0, 0.0)),
+    ],
+)
+def test_clients_hold_answers_as_those_of_the_field_do(
+    cache: str, held: tuple[float | None, float | None]
+) -> None:
+    """And believe failures: a JVM for 10 s. JSON says for ever as null."""
+    text = f"{HEAD}steps: []\ntraffic: [{{over: http, rate: 5/s, cache: {cache}}}]\n"
+    told = parse_scenario(text, "a.yaml").traffic.loads[0].to_json()
+    assert (told["cache_s"], told["negative_s"]) == held
+
+
+def test_only_a_pools_connections_have_a_lifetime() -> None:
+    """A stream lives for ever, and the others close at once."""
+    text = HEAD + "steps: []\ntraffic: [{over: keepalive, rate: 5/s, lifetime: 30s}]\n"
+    assert parse_scenario(text, "a.yaml").traffic.loads[0].lifetime_s == 30.0
+    for over in ("over: http, ", ""):
+        with pytest.raises(FileProblems, match="lifetime"):
+            parse_scenario(text.replace("over: keepalive, ", over), "a.yaml")
+
+
 def test_the_topology_is_found_beside_the_scenario() -> None:
     """Its path is relative to the scenario file, not to where netemu was started."""
     scenario = parse_scenario(HEAD + "steps: []\n", "some/where/x.yaml")

@@ -66,6 +66,11 @@ def _load(load: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "cache_s" in load:
         cache = load["cache_s"]
         yield "cache", "for ever" if cache is None else _seconds(cache)
+    if load.get("negative_s", 0.0) != 0.0:
+        believed = load["negative_s"]
+        yield "failures believed", "for ever" if believed is None else _seconds(believed)
+    if load.get("lifetime_s") is not None:
+        yield "connections' life", _seconds(load["lifetime_s"])
 
 
 def _timeouts(run: Run) -> Iterator[tuple[str, str]]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from emulator.scenario.model import (
-    NO_CACHE,
-    TTL_CACHE,
     Heal,
     Kill,
     Load,
@@ -18,6 +15,7 @@ from emulator.scenario.model import (
     Traffic,
     WaitUntil,
 )
+from emulator.scenario.traffic import CACHES
 
 _DIRECTIONS = {1.0: "out", -1.0: "in"}
 
@@ -76,15 +74,16 @@ def _load(load: Load) -> str:
         said.insert(0, f"from: {_names(load.cities)}")
     if load.connections is not None:
         said.append(f"connections: {load.connections}")
-    if load.cache_s != NO_CACHE:
-        said.append(f"cache: {_cache(load.cache_s)}")
+    if (load.cache_s, load.negative_s) != CACHES["none"]:
+        said.append(f"cache: {_cache(load)}")
+    if load.lifetime_s is not None:
+        said.append(f"lifetime: {_s(load.lifetime_s)}")
     return ", ".join(said)
 
 
-def _cache(cache_s: float) -> str:
-    if cache_s == TTL_CACHE:
-        return "ttl"
-    return "forever" if cache_s == math.inf else _s(cache_s)
+def _cache(load: Load) -> str:
+    names = {held: name for name, held in reversed(CACHES.items())}
+    return names.get((load.cache_s, load.negative_s)) or _s(load.cache_s)
 
 
 def _step(step: Step) -> str:

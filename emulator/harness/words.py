@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from emulator.errors import UsageError
 from emulator.plan.model import Plan
-from emulator.scenario.model import NO_CACHE, Load, Traffic
+from emulator.scenario.model import Load, Traffic
 from emulator.scenario.objectives import CLIENTS
 from emulator.scenario.steps import DIRECTIONS, SETTINGS_OF
 from emulator.scenario.traffic import CACHES, SHARES
@@ -58,18 +58,18 @@ def traffic_of(
     kept = {"keepalive": connections, "stream": connections}
     return Traffic(
         tuple(
-            Load(kind, total * SHARES[kind] / parts, cities, kept.get(kind), _cache_s(cache))
+            Load(kind, total * SHARES[kind] / parts, cities, kept.get(kind), *_cache(cache))
             for kind in dict.fromkeys(kinds)
         )
     )
 
 
-def _cache_s(cache: Quantity | None) -> float:
+def _cache(cache: Quantity | None) -> tuple[float, float]:
     if cache is None:
-        return NO_CACHE
+        return CACHES["none"]
     if isinstance(cache, str) and cache in CACHES:
         return CACHES[cache]
-    return seconds(cache, f"cache (a time, or one of {', '.join(CACHES)})")
+    return seconds(cache, f"cache (a time, or one of {', '.join(CACHES)})"), 0.0
 
 
 def cities_of(plan: Plan, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -83,7 +83,7 @@ class Narrator:
         city = event["target"]
         named = [self._regions[a] for a in event["addresses"] if a in self._regions]
         regions = " and ".join(sorted(named))
-        whom = f"{city} {event.get('subnet', '')}"
+        whom = event.get("subnet") or city
         if not regions or self._answered.get(whom) == regions:
             return
         self._answered[whom] = regions

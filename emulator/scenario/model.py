@@ -93,16 +93,16 @@ class Load:
     cities: tuple[str, ...] = ()  # (): every city
     connections: int | None = None  # keepalive: kept open at least; stream: open; None: as needed
     cache_s: float = NO_CACHE  # how long a DNS answer is used: seconds, or one of the three above
-    negative_s: float = 0.0  # how long a failed lookup is believed
+    negative_s: float = 0.0  # how long a failed lookup is believed: seconds, or for ever
     lifetime_s: float | None = None  # keepalive: a connection is given up after it; None: never
 
     def to_json(self) -> dict[str, float | None]:
-        """As clients and histories hold it; `cache_s` None: for ever, which JSON cannot say."""
+        """As clients and histories hold it; None for a time: for ever, which JSON cannot say."""
         return {
             "rate": self.rate,
             "connections": self.connections,
             "cache_s": None if math.isinf(self.cache_s) else self.cache_s,
-            "negative_s": self.negative_s,
+            "negative_s": None if math.isinf(self.negative_s) else self.negative_s,
             "lifetime_s": self.lifetime_s,
         }
 

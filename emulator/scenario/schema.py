@@ -10,7 +10,7 @@ from emulator.scenario.model import FORCED, KILL_KINDS
 from emulator.scenario.objectives import CLIENTS
 from emulator.scenario.parse import RUNS_MAX, SETTING, VALUES
 from emulator.scenario.steps import DIRECTIONS
-from emulator.scenario.traffic import CONNECTIONS_MAX
+from emulator.scenario.traffic import CACHES, CONNECTIONS_MAX
 
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
@@ -123,8 +123,10 @@ def _traffic() -> Schema:
             "rate": _rate("Requests in each of the cities."),
             "connections": _integer(1, CONNECTIONS_MAX, "Open at least; keepalive and stream."),
             "cache": _text(
-                f"^(none|ttl|forever|{_TIME})$", "How long clients use a DNS answer; default none."
+                f"^({'|'.join(CACHES)}|{_TIME})$",
+                "How long clients use a DNS answer; default none.",
             ),
+            "lifetime": _text(f"^{_TIME}$", "A connection is given up after it; keepalive."),
         },
         required=("rate",),
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+from emulator.errors import suggest
 from emulator.scalars import choice, duration, frequency, whole
 from emulator.scenario.model import CACHE_FOR_EVER, NO_CACHE, TTL_CACHE, Load, Traffic
 from emulator.scenario.objectives import CLIENTS
@@ -9,11 +12,25 @@ from emulator.scenario.steps import read_targets
 from emulator.yamlfile import Entry
 
 TRAFFIC_KEYS = ("rate", *CLIENTS)
-LOAD_KEYS = ("from", "over", "rate", "connections", "cache")
+LOAD_KEYS = ("from", "over", "rate", "connections", "cache", "lifetime")
 SHARES = {"http": 0.4, "keepalive": 0.4, "stream": 0.1, "udp": 0.1}  # of a city's total rate
 DEFAULT_RATE = 200.0  # requests/s of a city
 CONNECTIONS_MAX = 1000  # of a city's client, whose open files are limited too
-CACHES = {"none": NO_CACHE, "ttl": TTL_CACHE, "forever": CACHE_FOR_EVER}
+# How long answers are used, and failures believed. A JVM holds an answer for 30 s, with a security
+# manager (as old application servers had) for ever, and a failure for 10 s: the defaults of
+# networkaddress.cache.ttl and networkaddress.cache.negative.ttl. Browsers hold one for a minute,
+# whatever its TTL (Firefox: network.dnsCacheExpiration). Some programs resolve when they start, and
+# never again (a plain host name in nginx's configuration).
+CACHES = {
+    "none": (NO_CACHE, 0.0),
+    "ttl": (TTL_CACHE, 0.0),
+    "honours-ttl": (TTL_CACHE, 0.0),
+    "browser-60s": (60.0, 0.0),
+    "jvm-30s": (30.0, 10.0),
+    "jvm-forever": (CACHE_FOR_EVER, 10.0),
+    "resolve-once": (CACHE_FOR_EVER, math.inf),
+    "forever": (CACHE_FOR_EVER, 0.0),
+}
 _CONNECTED = ("keepalive", "stream")  # kinds whose connections outlive a request
 _RATE = frequency("1/min", "10000/s")
 
@@ -42,9 +59,13 @@ def read_traffic(entry: Entry) -> Traffic:
 
 
 def _split(
-    total: float, cities: tuple[str, ...] = (), cache_s: float = NO_CACHE
+    total: float, cities: tuple[str, ...] = (), cache: tuple[float, float] = CACHES["none"]
 ) -> tuple[Load, ...]:
-    return tuple(Load(kind, total * part, cities, cache_s=cache_s) for kind, part in SHARES.items())
+    cache_s, negative_s = cache
+    return tuple(
+        Load(kind, total * part, cities, cache_s=cache_s, negative_s=negative_s)
+        for kind, part in SHARES.items()
+    )
 
 
 def _read_load(entry: Entry) -> tuple[Load, ...]:
@@ -58,16 +79,23 @@ def _read_load(entry: Entry) -> tuple[Load, ...]:
         what = f"{kind} keeps no connections" if kind else "connections of which kind?"
         connections.problem(what, "connections belongs to over: keepalive or over: stream")
     where = read_targets(cities) if cities else ()
-    cache_s = fields.value("cache", _cache, NO_CACHE)
+    cache = fields.value("cache", cache_of, CACHES["none"])
+    lifetime = fields.get("lifetime")
+    if lifetime and kind != "keepalive":
+        what = f"{kind} keeps no pool" if kind else "connections of which kind?"
+        lifetime.problem(what, "lifetime belongs to over: keepalive")
     if not kind:
-        return _split(per_second, where, cache_s)
+        return _split(per_second, where, cache)
     count = connections.value(whole(1, CONNECTIONS_MAX), 1) if connections else None
-    return (Load(kind, per_second, where, count, cache_s),)
+    lifetime_s = lifetime.value(duration("100ms", "24h"), 1.0) if lifetime else None
+    return (Load(kind, per_second, where, count, *cache, lifetime_s),)
 
 
-def _cache(text: str) -> float:
+def cache_of(text: str) -> tuple[float, float]:
+    """Seconds that an answer is used, and that a failure is believed."""
     if text in CACHES:
         return CACHES[text]
     if not text[:1].isdigit():
-        raise ValueError(f"{text!r} is no cache; write none, ttl, forever or a time like 30s")
-    return duration("1ms", "24h")(text)
+        advice = suggest(text, CACHES) or f"write {', '.join(CACHES)} or a time like 30s"
+        raise ValueError(f"{text!r} is no cache; {advice}")
+    return duration("1ms", "24h")(text), 0.0

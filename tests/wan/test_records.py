@@ -47,9 +47,25 @@ def test_a_dns_answer_is_told_with_its_content_when_it_arrives():
     assert event == {
         "kind": "answer", "t": 9000, "source": "us-east", "target": "paris",
         "name": "www.shop.test", "qtype": "A", "rcode": "NOERROR",
-        "addresses": ["198.18.1.1", "198.18.2.1"], "ttl": 5,
+        "addresses": ["198.18.1.1", "198.18.2.1"], "ttl": 5, "subnet": "",
     }  # fmt: skip
     assert told(udp(answer.pack()), out=-1) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "subnet"),
+    [
+        (b"\0\1\x18\x18\x0a\x04\0", "10.4.0.0/24"),
+        (b"\0\1\x18\0\x0a\x04\0", ""),  # scope 0
+        (b"\0\1\x18", ""),
+    ],
+)
+def test_an_answer_says_whom_it_is_for(option: bytes, subnet: str):
+    """The network of ECS; with scope 0 it is for everyone, and what is cut short says nothing."""
+    answer = dnslib.DNSRecord.question("www.shop.test").reply()
+    answer.add_ar(dnslib.EDNS0(udp_len=1232, opts=[dnslib.EDNSOption(8, option)]))
+    (event,) = told(udp(answer.pack()), out=9000)
+    assert event["subnet"] == subnet
 
 
 def test_what_the_wire_could_not_hand_over_is_lost():

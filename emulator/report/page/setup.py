@@ -57,6 +57,10 @@ def _load(kind: str, load: Mapping[str, Any]) -> str:
     more = [f"{held} connections"] if held else []
     if cached != 0.0:
         more.append(f"a DNS answer kept {_kept(cached)}")
+    if (believed := load.get("negative_s", 0.0)) != 0.0:
+        more.append(f"a failed lookup believed {_kept(believed)}")
+    if (life := load.get("lifetime_s")) is not None:
+        more.append(f"connections live {life:g} s")
     return f"{kind} {load['rate']:g}/s" + (f" ({', '.join(more)})" if more else "")
 
 
