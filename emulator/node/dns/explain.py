@@ -152,7 +152,7 @@ def _region_overrides(trial: Trial) -> Iterator[str]:
     """What is held against, or in spite of, the checks of each region."""
     for region in trial.service.policy.regions():
         state = trial.state(region)
-        checks = "it is not checked yet" if state.health == "UNKNOWN" else f"checks: {state.health}"
+        checks = "not checked yet" if state.health == "UNKNOWN" else f"checks: {state.health}"
         if state.forced == "drain":
             yield f"{region} is drained: used only if nothing else is offered ({checks})"
         elif state.forced:
@@ -166,11 +166,11 @@ def _region_overrides(trial: Trial) -> Iterator[str]:
 def _round_overrides(trial: Trial) -> Iterator[str]:
     policy, all_down = trial.service.policy, trial.service.all_down
     reached = set(reachable(policy, trial.asker))
-    whose = "" if reached == set(policy.regions()) else " of those for this client"
+    whose = "" if reached == set(policy.regions()) else " for this client"
     if not reached:
         yield "no area of the policy is for this client: nothing is named"
     elif trial.round is Trial.is_offered:
-        yield f"no region{whose} but ramping ones is offered: they take all draws"
+        yield f"no region{whose} is offered but ramping ones: they take all draws"
     elif trial.round is Trial.is_drained:
         yield f"no region{whose} is offered but drained ones: they are used"
     elif trial.round is Trial.is_anything:
@@ -189,7 +189,8 @@ def _geo(policy: Policy, trial: Trial) -> Words:
     if not policy.areas:
         yield from _by_far(policy, trial, trial.asker.distance_km, "{:.0f} km")
         return
-    area = trial.asker.site if trial.asker.site in policy.areas else "default"
+    site = trial.asker.site
+    area = site if site and site in policy.areas else "default"
     inside = allowed(policy, trial.asker)
     for place, member in enumerate(inside, 1):
         yield member, f"{_ordinal(place)} for {area}", "later in order"
@@ -221,13 +222,13 @@ def _weighted(policy: Policy, trial: Trial) -> Words:
     for member, weight in weighed(policy):
         own = next((among for other, among in drawn if other == member), None)
         if own is None:
-            yield member, f"weight {weight}", "weight 0: used only if no other is offered"
+            yield member, f"weight {weight}", "used only if no other is offered"
         else:
             yield member, f"weight {own} of {total}", "not drawn"
 
 
 def _sticky(policy: Policy, trial: Trial) -> Words:
-    return _by_hash(policy, trial, "hashes farther")
+    return _by_hash(policy, trial, "ranks after it")
 
 
 def _multivalue(policy: Policy, trial: Trial) -> Words:
