@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from emulator.cli.common import (
@@ -196,8 +196,12 @@ def _print(meter: Meter, interval_s: float, out: Console, *, once: bool) -> None
 
 
 def _live(meter: Meter, interval_s: float, out: Console) -> None:
-    waiting = f"{meter.lab.name}: counting for {interval_s:g} s"
-    with Live(waiting, console=out, auto_refresh=False, vertical_overflow="crop") as screen:
-        while True:
-            rows = meter.wait(interval_s)
-            screen.update(top_table(meter.lab.name, rows, interval_s), refresh=True)
+    """On a screen of its own; what was shown last stays on the terminal."""
+    last: RenderableType = f"{meter.lab.name}: counting for {interval_s:g} s"
+    try:
+        with Live(last, console=out, screen=True, auto_refresh=False) as screen:
+            while True:
+                last = top_table(meter.lab.name, meter.wait(interval_s), interval_s)
+                screen.update(last, refresh=True)
+    finally:
+        out.print(last)

@@ -70,7 +70,7 @@ def _tell(
     send = {"daemon": "dns", "line": json.dumps(command)}
     hear = [server for server in name_servers(lab) if server not in deaf]
     answers = lab.wan.hosts(dict.fromkeys(hear, ("send", send)), ASK_S)
-    deaf |= {server: why for server, a in answers.items() if (why := _failure(a))}
+    deaf |= {server: _unheard(server, a) for server, a in answers.items() if _failure(a)}
     if len(deaf) == len(name_servers(lab)):
         raise WanError(f"no name server could be told: {_each(deaf)}")
     return deaf
@@ -308,6 +308,13 @@ def _fallen(
         for server in name_servers(lab)
         if states.get(server) not in hearing
     }  # fmt: skip
+
+
+def _unheard(server: str, answer: Mapping[str, Any]) -> str:
+    """A line that a frozen host was sent waits for it."""
+    if answer.get("silent"):
+        return f"{_failure(answer)}; it hears of it when it wakes"
+    return f"{_failure(answer).removeprefix(f'{server}: send: ')}; tell it when it is back"
 
 
 def _failure(answer: Mapping[str, Any]) -> str:

@@ -93,11 +93,10 @@ def render_forced(held: Mapping[str, Any], console: Console) -> None:
     table = table_of("name server", "service", "checks say", "held as")
     for server, service, name, health, forced in region_rows(held["states"], held["now_ns"]):
         if name == region and service in held["services"]:
-            table.add_row(server, service, _health(health), forced or "its checks say")
+            table.add_row(server, service, _health(health), forced or "as checked")
     indented(console, table)
     for server, why in held["deaf"].items():
-        again = f"{server} was not told: {why}. Tell it when it is back."
-        paragraph(console, again, width, "yellow", indent=2)
+        paragraph(console, f"{server} was not told: {why}", width, "yellow", indent=2)
     for server in (s for s in held["states"] if s not in held["deaf"]):
         if why := held["states"][server].get("error"):
             later = f"{server} does not say what it holds: {why}. It hears of it when it wakes."

@@ -1,4 +1,4 @@
-"""Every `netemu` command of README's code blocks, in its order, on one lab.
+"""Every `netemu` command of README's code blocks, in its order but `down` last, on one lab.
 
 Each is run as it stands there, but for a lab of the test's own name (others may run here) and the
 main scenario with its times cut short.
@@ -44,9 +44,13 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
     scenario = shortened(tmp_path / "region-loss.yaml")
     said: dict[str, Said] = {}
     try:
-        for _, name, *words in (c for c in commands() if c[0] == "netemu"):
+        of_netemu = [c[1:] for c in commands() if c[0] == "netemu"]
+        for name, *words in sorted(of_netemu, key=lambda words: words[0] == "down"):
             given = [*NAMED_BY[name], lab_name, *words] if name in NAMED_BY else words
-            if name == "run":
+            if name == "dns":
+                which = [lab_name, "--once"] if words[0] == "top" else ["--lab", lab_name]
+                given = [*words, *which]
+            elif name == "run":
                 outputs = [w if w.startswith("-") else str(tmp_path / w) for w in words[1:]]
                 given = [str(scenario), *outputs, "--directory", str(tmp_path)]
             elif name == "report":
