@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from hypothesis import HealthCheck as HypothesisCheck
+from hypothesis import settings
+
 from emulator.node.dns.config import HealthCheck, Region, Service
 from emulator.node.dns.values import Asker, Draw, RegionState, ServiceState, State
 from emulator.steering import ForcedState, Policy, PolicyKind
@@ -17,6 +20,14 @@ A, B, C, D = "us-east", "us-west", "eu-west", "ap-south"
 REGIONS = (A, B, C, D)
 PARIS = Asker("paris", "10.4.0.0/24", 24, {A: 79.0, B: 140.0, C: 7.0}, {A: 6200, B: 8900, C: 780})
 STRANGER = Asker("", "192.0.2.0/24", 6, {}, {})
+
+# A failure repeats, and a busy machine is no bug.
+repeatable = settings(
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HypothesisCheck.too_slow],
+)
 
 
 def tree(kind: PolicyKind, *members: str | Policy, **more: Any) -> Policy:

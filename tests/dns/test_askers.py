@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from emulator.node.dns.askers import FOUND_MAX, Askers
 from emulator.node.dns.config import Site
 from emulator.node.dns.values import Asker
-from tests.dns.policies import A, B, service, tree
+from tests.dns.policies import A, B, repeatable, service, tree
 
 PARIS = Site("paris", ("10.4.0.0/24", "100.64.0.4/32", "2001:db8:4::/48"), {A: 79.0}, {A: 6200})
 NEW_YORK = Site("new-york", ("10.3.0.0/24", "100.64.0.3/32", "2001:db8:3::/48"), {A: 9.0}, {})
@@ -181,6 +181,7 @@ def sites_of(prefixes: list[list[IPv4Network]]) -> list[Site]:
     ]
 
 
+@repeatable
 @given(SITES, st.integers(0, 2**32 - 1))
 def test_an_address_is_found_as_by_looking_at_every_prefix(
     prefixes: list[list[IPv4Network]], number: int
@@ -196,6 +197,7 @@ def test_an_address_is_found_as_by_looking_at_every_prefix(
     assert Askers.of(sites_of(prefixes), []).find(str(address)).site == expected
 
 
+@repeatable
 @given(SITES, st.integers(0, 2**32 - 1), st.integers(0, 31))
 def test_whoever_an_answer_is_kept_for_would_get_the_same(
     prefixes: list[list[IPv4Network]], number: int, bit: int
@@ -213,6 +215,7 @@ def test_whoever_an_answer_is_kept_for_would_get_the_same(
         assert {askers.find(str(IPv4Address(n))).site for n in slash_8s} > {asker.site}
 
 
+@repeatable
 @given(SITES, st.integers(0, 2**32 - 1), st.integers(0, 32))
 def test_a_subnets_scope_ends_no_wider_than_one_site(
     prefixes: list[list[IPv4Network]], number: int, length: int
@@ -230,6 +233,7 @@ def test_a_subnets_scope_ends_no_wider_than_one_site(
         assert {askers.find(str(end)).site for end in (kept[0], kept[-1])} == {asker.site}
 
 
+@repeatable
 @given(st.integers(2**64, 2**128 - 1))
 def test_ipv6_clients_are_told_apart_by_56_bits(number: int) -> None:
     network = IPv6Network(ASKERS.find(str(ip_address(number))).network)

@@ -13,7 +13,7 @@ from emulator.node.dns.explain import explain
 from emulator.node.dns.policy import choose, reachable
 from emulator.node.dns.values import Asker, RegionState
 from emulator.steering import Policy
-from tests.dns.policies import PARIS, REGIONS, STRANGER, region, service, state_of
+from tests.dns.policies import PARIS, REGIONS, STRANGER, region, repeatable, service, state_of
 
 KINDS = ("latency", "geo", "weighted", "failover", "multivalue", "sticky", "round-robin")
 STATES = st.fixed_dictionaries(
@@ -56,6 +56,7 @@ def classes(regions: Mapping[str, RegionState]) -> list[set[str]]:
     return [offered, drained]
 
 
+@repeatable
 @given(policies(), STATES, ASKERS, ALL_DOWN, SEEDS)
 def test_nothing_worse_is_named_while_anything_better_is_within_reach(
     policy: Policy, regions: dict[str, RegionState], asker: Asker, all_down: Any, seed: int
@@ -80,6 +81,7 @@ def test_nothing_worse_is_named_while_anything_better_is_within_reach(
         assert (choice.regions, choice.is_refused) == ((), False)
 
 
+@repeatable
 @given(policies(), STATES, ASKERS, SEEDS)
 def test_an_answer_without_a_draw_is_the_same_for_ever(
     policy: Policy, regions: dict[str, RegionState], asker: Asker, seed: int
@@ -96,6 +98,7 @@ def test_an_answer_without_a_draw_is_the_same_for_ever(
 FIXED = policies(1, ("latency", "geo", "failover", "sticky")) | policies(3, ("failover", "sticky"))
 
 
+@repeatable
 @given(FIXED, STATES, ASKERS, st.sampled_from(REGIONS))
 def test_losing_a_region_moves_only_those_who_were_sent_there(
     policy: Policy, regions: dict[str, RegionState], asker: Asker, lost: str
@@ -113,6 +116,7 @@ def test_losing_a_region_moves_only_those_who_were_sent_there(
         assert after == before
 
 
+@repeatable
 @given(st.permutations(REGIONS), STATES, ASKERS)
 def test_latency_names_the_least_round_trip_on_offer(
     members: list[str], regions: dict[str, RegionState], asker: Asker
@@ -126,6 +130,7 @@ def test_latency_names_the_least_round_trip_on_offer(
         assert named == (min(far)[1],)
 
 
+@repeatable
 @given(policies(), STATES, ASKERS, ALL_DOWN)
 def test_an_explanation_tells_what_a_draw_from_the_middle_chooses(
     policy: Policy, regions: dict[str, RegionState], asker: Asker, all_down: Any
