@@ -159,7 +159,8 @@ def status(name: str | None, as_json: bool) -> None:  # noqa: FBT001
 
     \b
     --json, of one lab: lab, hosts (container, daemons), faults, balancers, routing, name_servers
-    (services as they are held, asked: counts since its start), now_ns, traffic, wire, paths. Where none or several run and none was named: labs, with their number of containers.
+    (services as each holds them; asked: what it counted), now_ns, traffic, wire, paths. Where none
+    or several run and none was named: labs, with their number of containers.
     """
     engine = DockerEngine()
     names = lab_names(engine)
