@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 SCHEMA = 1
 PROVES_NOTHING = "inconclusive: "  # how a note begins that says why nothing may be claimed
-CACHES_EMPTIED = "caches emptied"  # a note: resolvers forget the zone, for the phase of the fault
+CACHES_EMPTIED = "resolvers forget the zone, for the phase of the fault"  # a note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

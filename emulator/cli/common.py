@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +13,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from emulator.controller.lab import Lab, attach, lab_names
+from emulator.controller.lab import Lab, attach, bring_up, lab_names, remove_lab
 from emulator.controller.lab import Progress as ProgressCall
+from emulator.controller.signals import undisturbed
 from emulator.engine.base import Engine
 from emulator.engine.docker import DockerEngine
+from emulator.engine.image import ensure_node_image
 from emulator.errors import UsageError
+from emulator.plan import make_plan
+from emulator.topology.model import Topology
 from emulator.wan.remote import RemoteWan
 
 _STOPPING = "netemu.stopping"
@@ -87,6 +92,22 @@ def attached(name: str | None) -> Iterator[Lab]:
     finally:
         lab.wan.close()
         engine.close()
+
+
+@contextmanager
+def own_lab(topology: Topology) -> Iterator[Lab]:
+    """A lab for the length of one run, removed however that ends."""
+    own = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
+    engine = DockerEngine()
+    when_stopped("stopping: the lab is removed, what was recorded is kept")
+    try:
+        with progress_bar() as progress:
+            image = ensure_node_image(progress)
+            lab = bring_up(make_plan(topology, own), engine, RemoteWan, image, progress)
+        yield lab
+    finally:
+        with undisturbed():
+            remove_lab(engine, own)
 
 
 @contextmanager

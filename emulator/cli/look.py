@@ -15,6 +15,7 @@ from emulator.analysis.timeline import Client, History
 from emulator.cli.common import console, echo_json, json_option
 from emulator.cli.files import file_argument, refuse_scenario
 from emulator.cli.report import history_of
+from emulator.controller.sweep import value_names, vary_in
 from emulator.errors import Exit, UsageError
 from emulator.plan import make_plan
 from emulator.plan.model import Plan
@@ -101,6 +102,12 @@ def _side(directory: Path) -> Side:
     """One run after the other, so that only one history is in memory."""
     several = sorted(directory.glob("run-*/history.jsonl"))
     alone = (directory / "history.jsonl").exists() or not several
+    if alone and (vary := vary_in(directory)):
+        names = value_names(vary)
+        raise UsageError(
+            f"{directory} holds a run for each {vary.setting}; compare two of them, as"
+            f" {directory / names[0]} and {directory / names[1]}"
+        )
     places = [directory] if alone else [path.parent for path in several]
     return Side(str(directory), tuple(_seen(place) for place in places))
 

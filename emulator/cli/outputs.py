@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -12,14 +12,17 @@ from rich.console import Console
 from rich.text import Text
 
 from emulator.analysis.repeated import Repeated, RunResult, gather, repeated_exit_code
+from emulator.analysis.sweep import Sweep, Tried, sweep_exit_code
 from emulator.analysis.timeline import History, read_history
 from emulator.analysis.verdict import Verdict, exit_code
 from emulator.errors import Exit, UsageError
 from emulator.report.html import render_html
 from emulator.report.json import OUTCOMES, report_json
-from emulator.report.junit import junit_xml, suite_of_run, suite_of_runs
+from emulator.report.junit import junit_xml, suite_of_error, suite_of_run, suite_of_runs
 from emulator.report.repeated import render_repeated
 from emulator.report.repeated_json import repeated_json
+from emulator.report.sweep import render_sweep
+from emulator.report.sweep_json import sweep_json
 from emulator.report.terminal import render_report
 
 
@@ -44,8 +47,18 @@ class Finished:
         return result, self.history or read_history(Path(result.directory) / "history.jsonl")
 
 
-def exit_of(finished: Finished) -> Exit:
+Done = Finished | Sweep
+
+
+def without_history(done: Done) -> Done:
+    """What is left to say of it when its report has been shown."""
+    return done if isinstance(done, Sweep) else replace(done, history=None)
+
+
+def exit_of(finished: Done) -> Exit:
     """What a scenario ends in."""
+    if isinstance(finished, Sweep):
+        return sweep_exit_code(finished)
     if repeated := finished.repeated:
         return repeated_exit_code(repeated)
     (result,) = finished.results
@@ -53,8 +66,10 @@ def exit_of(finished: Finished) -> Exit:
 
 
 def worst(codes: Sequence[Exit]) -> Exit:
-    """Of several scenarios: a missed objective first, then one that proves nothing."""
-    return max(codes, key=(Exit.PASSED, Exit.INCONCLUSIVE, Exit.MISSED).index)
+    """Of several scenarios: one that could not be run, a missed objective, one that proves
+    nothing."""
+    order = (Exit.PASSED, Exit.INCONCLUSIVE, Exit.MISSED, Exit.ENVIRONMENT)
+    return max(codes, key=order.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,24 +91,46 @@ class Outputs:
                 " report.json, and netemu report DIRECTORY --html FILE makes its page"
             )
 
-    def write(self, done: Finished) -> None:
-        """A scenario's report, where it was asked for."""
+    def write(self, done: Done) -> None:
+        """A scenario's report, where it was asked for; of a sweep a page a value, beside FILE."""
         if self.json:
             write_file(self.json, report_text(done))
-        if self.html:
+        if self.html and isinstance(done, Sweep):
+            for one in done.tried:
+                if one.results:
+                    Outputs(html=_page(self.html, one)).write(_finished(done, one))
+        elif self.html and not isinstance(done, Sweep):
             result, history = done.shown()
             page = render_html(result.measured, history, done.repeated, result.directory)
             write_file(self.html, page)
 
-    def write_junit(self, finished: Sequence[Finished]) -> None:
+    def write_junit(self, finished: Sequence[Done]) -> None:
         """The verdicts of all scenarios in one file."""
         if self.junit and finished:
-            write_file(self.junit, junit_xml([_suite(done) for done in finished]))
+            write_file(self.junit, junit_xml([s for done in finished for s in _suites(done)]))
+
+    def say_pages(self, done: Done, console: Console) -> None:
+        """Where the pages of a sweep's values are: not in the file that was asked for."""
+        if self.html and isinstance(done, Sweep):
+            for one in (one for one in done.tried if one.results):
+                page = _page(self.html, one)
+                console.print(f"page of {done.setting} = {one.value}: {page}", soft_wrap=True)
 
 
-def show(finished: Finished, console: Console) -> None:
+def _page(file: Path, one: Tried) -> Path:
+    return file.with_name(f"{file.stem}-{Path(one.directory).name}{file.suffix}")
+
+
+def _finished(sweep: Sweep, one: Tried) -> Finished:
+    return Finished(sweep.name, Path(one.directory), one.results, one.seconds)
+
+
+def show(finished: Done, console: Console) -> None:
     """The report on the terminal."""
     console.print()
+    if isinstance(finished, Sweep):
+        render_sweep(finished, console)
+        return
     if repeated := finished.repeated:
         render_repeated(repeated, console, saved=str(finished.directory))
         return
@@ -101,12 +138,12 @@ def show(finished: Finished, console: Console) -> None:
     render_report(result.measured, history, console, saved=str(finished.directory))
 
 
-def show_overview(finished: Sequence[Finished], console: Console) -> None:
+def show_overview(finished: Sequence[Done], console: Console) -> None:
     """One line a scenario, when there were several."""
     console.print()
     width = max(len(done.name) for done in finished)
     for done in finished:
-        outcome = OUTCOMES[exit_of(done)]
+        outcome = OUTCOMES.get(exit_of(done), "error")
         why = next((v.text for v in _verdicts(done) if v.outcome == outcome != "passed"), "")
         line = f"{outcome:12} {done.name:{width}}  {done.seconds:4.0f} s  {done.directory}"
         console.print(Text(line + (f"  ({why})" if why else "")), soft_wrap=True)
@@ -131,24 +168,38 @@ def _slowness(result: RunResult) -> tuple[bool, float]:
     return not result.measured.inconclusive, slowest
 
 
-def _verdicts(finished: Finished) -> tuple[Verdict, ...]:
+def _verdicts(finished: Done) -> tuple[Verdict, ...]:
+    if isinstance(finished, Sweep):
+        return tuple(v for one in finished.tried for v in one.together.verdicts)
     repeated = finished.repeated
     return repeated.verdicts if repeated else finished.results[0].verdicts
 
 
-def report_text(finished: Finished) -> str:
+def report_text(finished: Done) -> str:
     """The report for programs, as JSON."""
+    if isinstance(finished, Sweep):
+        return json.dumps(sweep_json(finished), indent=2)
     if repeated := finished.repeated:
         return json.dumps(repeated_json(repeated), indent=2)
     result, history = finished.shown()
     return json.dumps(report_json(result.measured, history), indent=2)
 
 
-def _suite(finished: Finished) -> Element:
+def _suites(finished: Done) -> list[Element]:
+    """One; of a sweep one a value."""
+    if isinstance(finished, Sweep):
+        return [_suite_of_value(finished, one) for one in finished.tried]
     if repeated := finished.repeated:
-        return suite_of_runs(repeated, finished.seconds)
+        return [suite_of_runs(repeated, finished.seconds)]
     result, history = finished.shown()
-    return suite_of_run(result.measured, history)
+    return [suite_of_run(result.measured, history)]
+
+
+def _suite_of_value(sweep: Sweep, one: Tried) -> Element:
+    name = f"{sweep.name}, {sweep.setting} = {one.value}"
+    if one.error or not one.results:
+        return suite_of_error(name, one.error or "it has no run", one.seconds)
+    return suite_of_runs(one.together, one.seconds, name)
 
 
 def write_file(file: Path, text: str) -> None:

@@ -9,11 +9,14 @@ import click
 
 from emulator.analysis.recovery import measure
 from emulator.analysis.repeated import RunResult
+from emulator.analysis.sweep import Sweep, Tried
 from emulator.analysis.timeline import History, read_history
 from emulator.analysis.verdict import verdicts
 from emulator.cli.common import console, json_option
-from emulator.cli.outputs import Finished, Outputs, exit_of, report_text, show
+from emulator.cli.outputs import Done, Finished, Outputs, exit_of, report_text, show
+from emulator.controller.sweep import value_names, vary_in
 from emulator.errors import UsageError
+from emulator.scenario.model import Vary
 
 _file = click.Path(path_type=Path)
 
@@ -26,8 +29,8 @@ _file = click.Path(path_type=Path)
 def report(run: Path, as_json: bool, page: Path | None, junit: Path | None) -> int:  # noqa: FBT001
     """Analyse and show a finished RUN directory again. Needs no Docker, on any machine.
 
-    RUN may also be the directory of many runs of one scenario. The exit code is that of the run:
-    0 passed, 1 an objective was missed, 3 inconclusive.
+    RUN may also be the directory of many runs of one scenario, or of all values of what varies in
+    it. The exit code is that of the run: 0 passed, 1 an objective was missed, 3 inconclusive.
 
     \b
     netemu report runs/region-loss/2026-01-31T12-00-00
@@ -43,18 +46,34 @@ def report(run: Path, as_json: bool, page: Path | None, junit: Path | None) -> i
     outputs.write(finished)
     outputs.write_junit([finished])
     click.echo(report_text(finished)) if as_json else show(finished, console())
+    if not as_json:
+        outputs.say_pages(finished, console())
     return exit_of(finished)
 
 
-def _read(run: Path) -> Finished:
-    """A run's directory or its history; or a directory that holds run-01, run-02 ..."""
-    many = sorted(run.glob("run-[0-9]*")) if run.is_dir() else []
-    if many:
-        results = [_judged(history_of(one), one) for one in many]
-        return Finished(run.name, run, tuple(results), 0.0)
+def _read(run: Path) -> Done:
+    """A run's directory or its history; a directory that holds run-01, run-02 ...; a sweep's."""
+    if runs := _runs_in(run):
+        return Finished(run.name, run, runs, 0.0)
+    if vary := vary_in(run):
+        return _sweep(run, vary)
     history = history_of(run)
     gc.freeze()  # a million requests are no garbage: to look for some takes 0.3 s, again and again
     return Finished(run.name, run, (_judged(history, run),), 0.0, history)
+
+
+def _sweep(run: Path, vary: Vary) -> Sweep:
+    tried = []
+    for value, name in zip(vary.values, value_names(vary), strict=True):
+        results = _runs_in(run / name)
+        error = "" if results else "it has no run"
+        tried.append(Tried(value, str(run / name), results, error=error))
+    return Sweep(run.parent.name, str(run), vary.setting, tuple(tried))
+
+
+def _runs_in(directory: Path) -> tuple[RunResult, ...]:
+    many = sorted(directory.glob("run-[0-9]*")) if directory.is_dir() else []
+    return tuple(_judged(history_of(one), one) for one in many)
 
 
 def _judged(history: History, directory: Path) -> RunResult:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from emulator.analysis.repeated import RunResult
-from emulator.cli.common import attached, console, progress_bar, when_stopped
+from emulator.analysis.sweep import Sweep
+from emulator.cli.common import attached, console, own_lab, when_stopped
 from emulator.cli.files import refuse_topology
 from emulator.cli.outputs import (
+    Done,
     Finished,
     Outputs,
     exit_of,
@@ -22,26 +24,23 @@ from emulator.cli.outputs import (
     report_text,
     show,
     show_overview,
+    without_history,
     worst,
     write_file,
 )  # fmt: skip
 from emulator.cli.report import history_of
-from emulator.controller.lab import Lab, bring_up, remove_lab
+from emulator.controller.lab import Lab
 from emulator.controller.phase import Phase
-from emulator.controller.prepare import prepare
+from emulator.controller.prepare import Variant, prepare, variants
 from emulator.controller.ready import wait_until_ready
-from emulator.controller.repeat import run_once, run_repeatedly
+from emulator.controller.repeat import Told, run_once, run_repeatedly
 from emulator.controller.runner import default_directory
-from emulator.controller.signals import undisturbed
-from emulator.engine.docker import DockerEngine
-from emulator.engine.image import ensure_node_image
+from emulator.controller.sweep import run_sweep
 from emulator.errors import UsageError
-from emulator.plan import make_plan
 from emulator.report.live import Narrator
 from emulator.scenario.model import Scenario, WaitUntil
 from emulator.topology.model import Topology
 from emulator.wan.base import Event
-from emulator.wan.remote import RemoteWan
 
 _path = click.Path(path_type=Path)
 
@@ -91,6 +90,8 @@ def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     netemu run topologies/scenarios/region-loss.yaml --phase-of runs/nightly/run-07
     netemu run topologies/scenarios/*.yaml --junit report.xml
 
+    With `vary:` in it, once for each value, and all of them in one table.
+
     The exit code says how it went: 0 passed, 1 an objective was missed, 3 inconclusive. Of several
     scenarios the worst counts: missed, then inconclusive.
     """
@@ -100,14 +101,16 @@ def run(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     outputs.check(len(files))
     prepared = [prepare(file) for file in files]
     wanted = _Wanted(name, root, seed, runs, _phase(phase_of, runs, seed))
-    finished: list[Finished] = []
+    _check_sweeps(prepared, wanted)
+    finished: list[Done] = []
     try:
-        for scenario, topology in prepared:
-            done = _run(scenario, topology, wanted)
-            write_file(done.directory / "report.json", report_text(done))
+        for file, (scenario, topology) in zip(files, prepared, strict=True):
+            done = _done(file, scenario, topology, wanted)
+            write_file(Path(done.directory) / "report.json", report_text(done))
             outputs.write(done)
             show(done, console())
-            finished.append(replace(done, history=None))  # many scenarios, one in memory
+            outputs.say_pages(done, console())
+            finished.append(without_history(done))  # many scenarios, one in memory
     finally:
         outputs.write_junit(finished)  # also of those before one that could not be run
     if len(finished) > 1:
@@ -128,17 +131,62 @@ def _phase(run: Path | None, runs: int | None, seed: int | None) -> Phase | None
         raise UsageError(f"{run} has no phase to strike at again: {error}") from error
 
 
+def _done(file: Path, scenario: Scenario, topology: Topology, wanted: _Wanted) -> Done:
+    if chosen := variants(scenario, topology, file):
+        return _sweep(scenario, topology, chosen, wanted)
+    return _run(scenario, topology, wanted)
+
+
+def _check_sweeps(prepared: Sequence[tuple[Scenario, Topology]], wanted: _Wanted) -> None:
+    """A sweep needs labs of its own, and phases in cycles that differ. Raises UsageError."""
+    for scenario, vary in ((scenario, scenario.vary) for scenario, _ in prepared):
+        if vary and wanted.lab:
+            what = f"{scenario.name} varies {vary.setting}, each value in a lab of its own"
+            raise UsageError(f"{what}: leave --lab out")
+        if vary and wanted.phase:
+            what = f"{scenario.name} varies {vary.setting}, and a phase is of one run"
+            raise UsageError(f"{what}: take the scenario.yaml of a run of the value that is meant")
+
+
+def _seed(scenario: Scenario, wanted: _Wanted) -> int:
+    known = (wanted.seed, scenario.seed, random.SystemRandom().randrange(2**31))
+    return next(seed for seed in known if seed is not None)
+
+
+def _sweep(
+    scenario: Scenario, topology: Topology, chosen: Sequence[Variant], wanted: _Wanted
+) -> Sweep:
+    """Every value at the same phases, since they come from the same seed."""
+    seed, runs = _seed(scenario, wanted), wanted.runs or scenario.runs
+    directory = default_directory(scenario, wanted.root)
+    setting = scenario.vary.setting if scenario.vary else ""
+    out = console()
+
+    def run_value(variant: Variant, place: Path, told: Told) -> None:
+        out.print(f"{scenario.name}, {setting} = {variant.value}, {_times(scenario, runs)},"
+                  f" seed {seed}: {place}", soft_wrap=True)  # fmt: skip
+
+        def tell(result: RunResult) -> None:
+            out.print(one_line(result), soft_wrap=True)
+            told(result)
+
+        with own_lab(variant.topology) as lab:
+            run_repeatedly(variant.scenario, lab, place, seed, runs, _in_silence, tell)
+
+    return run_sweep(scenario, topology, chosen, directory, run_value)
+
+
+def _times(scenario: Scenario, runs: int) -> str:
+    how_long = f"{'at most ' if _waits(scenario) else ''}{scenario.longest_s:.0f} s"
+    return f"{runs} runs of {how_long}" if runs > 1 else how_long
+
+
 def _run(scenario: Scenario, topology: Topology, wanted: _Wanted) -> Finished:
-    chosen = next(
-        seed
-        for seed in (wanted.seed, scenario.seed, random.SystemRandom().randrange(2**31))
-        if seed is not None
-    )
+    chosen = _seed(scenario, wanted)
     with _the_lab(topology, wanted.lab) as lab:
         directory = default_directory(scenario, wanted.root)
         runs = 1 if wanted.phase else wanted.runs or scenario.runs
-        how_long = f"{'at most ' if _waits(scenario) else ''}{scenario.longest_s:.0f} s"
-        times = f"{runs} runs of {how_long}" if runs > 1 else how_long
+        times = _times(scenario, runs)
         console().print(f"{scenario.name} on {lab.name}, {times}, seed {chosen}: {directory}")
         try:
             if runs == 1:
@@ -168,17 +216,8 @@ def _the_lab(topology: Topology, name: str | None) -> Iterator[Lab]:
             lab.measured_ns = wait_until_ready(lab.plan, lab.wan)
             yield lab
         return
-    own = f"{topology.name}-{random.SystemRandom().randrange(16**4):04x}"
-    engine = DockerEngine()
-    when_stopped("stopping: the lab is removed, what was recorded is kept")
-    try:
-        with progress_bar() as progress:
-            image = ensure_node_image(progress)
-            lab = bring_up(make_plan(topology, own), engine, RemoteWan, image, progress)
+    with own_lab(topology) as lab:
         yield lab
-    finally:
-        with undisturbed():
-            remove_lab(engine, own)
 
 
 def _once(

@@ -27,6 +27,7 @@ from emulator.controller.traffic import flush_caches, seed_answers, stop_traffic
 from emulator.errors import NetemuError, UsageError
 from emulator.events import encode
 from emulator.scenario.model import Scenario
+from emulator.topology.model import Topology
 from emulator.wan.base import Event
 
 Say = Callable[[Event], None]
@@ -133,13 +134,18 @@ def _beside(source: str) -> str:
     return re.sub(r"^topology:\s*\S+", f"topology: {TOPOLOGY}", source, count=1, flags=re.MULTILINE)
 
 
-def _prepare_directory(directory: Path, scenario: Scenario, lab: Lab) -> None:
+def keep_files(directory: Path, scenario: Scenario, topology: Topology) -> None:
+    """Make a directory that can be run again: the scenario, and its topology beside it."""
     try:
         directory.mkdir(parents=True)
         (directory / SCENARIO).write_text(_beside(scenario.source))
-        (directory / TOPOLOGY).write_text(lab.plan.topology.source)
-        free = shutil.disk_usage(directory).free
+        (directory / TOPOLOGY).write_text(topology.source)
     except OSError as error:
         raise NetemuError(f"cannot write the run directory {directory}: {error}") from error
+
+
+def _prepare_directory(directory: Path, scenario: Scenario, lab: Lab) -> None:
+    keep_files(directory, scenario, lab.plan.topology)
+    free = shutil.disk_usage(directory).free
     if free < 200 * 2**20:  # a run of 10 minutes at 200/s in 4 cities writes about 150 MB
         raise NetemuError(f"{directory} has only {free >> 20} MB left; a run needs 200 MB")

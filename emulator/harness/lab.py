@@ -236,6 +236,9 @@ class LabUnderTest:
         missed objective, and that nobody can tell, is in the result; what stopped it is raised."""
         path = Path(scenario)
         read = load_scenario(path)
+        if read.vary:
+            what = f"{read.name} varies {read.vary.setting}, each value in a lab of its own"
+            raise UsageError(f"{what}: netemu run {path}")
         if problems := check_targets(read, self._names):
             raise FileProblems(str(path), problems)
         read = resolve_targets(read, self._names)

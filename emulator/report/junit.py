@@ -55,9 +55,15 @@ def suite_of_run(measured: Measurements, history: History) -> ET.Element:
     )
 
 
-def suite_of_runs(repeated: Repeated, seconds: float) -> ET.Element:
-    """Many runs of one scenario as one suite: the verdicts over all of them. `seconds`: all took.
-    Raises ValueError without a run."""
+def suite_of_error(name: str, error: str, seconds: float) -> ET.Element:
+    """A scenario that could not be run."""
+    verdict = Verdict(RUNS_THROUGH, "", "inconclusive", reason=error)
+    return suite(name, (verdict,), (), seconds, {})
+
+
+def suite_of_runs(repeated: Repeated, seconds: float, name: str = "") -> ET.Element:
+    """Many runs of one scenario as one suite: the verdicts over all of them. `seconds`: all took;
+    `name`: the suite's, else the scenario's. Raises ValueError without a run."""
     if not repeated.results:
         raise ValueError("no runs")
     run = next((result.run for result in repeated.results if result.run), None)
@@ -67,7 +73,7 @@ def suite_of_runs(repeated: Repeated, seconds: float) -> ET.Element:
         if result.measured.inconclusive
     ]
     return suite(
-        (run.scenario or run.lab) if run else "runs",
+        name or ((run.scenario or run.lab) if run else "runs"),
         repeated.verdicts,
         () if repeated.verdicts else doubts,  # the verdicts know of them
         seconds,

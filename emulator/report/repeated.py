@@ -29,7 +29,7 @@ def render_repeated(repeated: Repeated, console: Console, saved: str = "") -> No
     for fault in dict.fromkeys(one.fault for one in repeated.distributions):
         _fault([d for d in repeated.distributions if d.fault == fault], repeated, console)
         console.print()
-    if doubt := _doubt(repeated):
+    if doubt := doubt_of(repeated):
         paragraph(console, f"inconclusive: {doubt}", width, style="yellow")
     for verdict in repeated.verdicts:
         verdict_line(verdict, console, width)
@@ -92,7 +92,7 @@ def covered_sentence(found: Sequence[Distribution]) -> str:
     )
 
 
-def _doubt(repeated: Repeated) -> str:
+def doubt_of(repeated: Repeated) -> str:
     """From how many runs nothing may be claimed, and why not from the first of them."""
     doubts = [
         (number, result.measured.inconclusive)

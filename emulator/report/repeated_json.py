@@ -69,14 +69,15 @@ def _distribution(one: Distribution) -> dict[str, Any]:
         "never": one.never,
         "unclear": one.unclear,
         "seconds": list(one.seconds),
-        "measured": _spread((*one.seconds, *[math.inf] * one.never)),
-        "predicted": _spread(one.predicted),
+        "measured": spread((*one.seconds, *[math.inf] * one.never)),
+        "predicted": spread(one.predicted),
         "bound_s": one.bound_s,
         "covered": one.covered() if one.runs else None,
     }
 
 
-def _spread(ordered: tuple[float, ...]) -> dict[str, float | None] | None:
+def spread(ordered: tuple[float, ...]) -> dict[str, float | None] | None:
+    """`min`, `median`, `p90` and `max` of seconds in order; None where there are none."""
     if not ordered:
         return None
     values = {name: quantile(ordered, share) for name, share in _SHARES.items()}
