@@ -100,6 +100,10 @@ class RegionHealth:
         fresh = self.fresh(now_ns).values()
         return self.state == "UP" and any(health.good == 0 for health in fresh)
 
+    def bearing(self, now_ns: int) -> tuple[State, bool, int | None]:
+        """All that answers and timers depend on: where it is the same, nothing changes."""
+        return self.state, self.is_suspect(now_ns), self.due_ns(now_ns)
+
     @property
     def _fresh_ns(self) -> int:
         return round((2 * self.check.interval_s + self.check.timeout_s) * NS_PER_S)

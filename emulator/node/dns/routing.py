@@ -52,7 +52,8 @@ class LiveRouting:
         of."""
         now = self._clock.now_ns()
         self._advance(now)
-        after = self._health[service.name][region].after(checker, checked, now)
+        before = self._health[service.name][region]
+        after = before.after(checker, checked, now)
         self._emit(
             Check(
                 t=checked.start_ns,
@@ -66,7 +67,8 @@ class LiveRouting:
             )
         )
         self._believe(service, region, after)
-        self._refresh(service, now)
+        if after.bearing(now) != before.bearing(now):
+            self._refresh(service, now)
 
     def force(
         self,
