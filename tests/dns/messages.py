@@ -62,6 +62,8 @@ def formerr_cases() -> dict[str, bytes]:
         "question cut": plain[:-3],
         "name cut": plain[:18],
         "pointer for a name": plain[:12] + b"\xc0\x0c" + plain[-4:],
+        "label of 64 bytes": plain[:12] + b"\x40" + b"w" * 64 + plain[-19:],
+        "name of 256 bytes": plain[:12] + b"\x02xx" + b"\x01x" * 121 + plain[16:],
         "reserved label type": plain[:12] + b"\x43www\x00" + plain[-4:],
         "name over 255": plain[:12] + b"\x3f" * 320 + b"\x00" + plain[-4:],
         "record promised": plain[:10] + b"\x00\x01" + plain[12:],

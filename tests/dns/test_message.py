@@ -297,6 +297,13 @@ def test_labels_of_any_bytes_are_names() -> None:
     assert ask(query("\\255\\000.shop.test")).rcode() == dns.rcode.NXDOMAIN
 
 
+def test_the_longest_name_is_read() -> None:
+    """255 bytes; one more is malformed, as its case there says."""
+    longest = "x." * 122 + "shop.test."
+    assert len(query(longest, use_edns=False)) == 12 + 255 + 4
+    assert ask(query(longest)).rcode() == dns.rcode.NXDOMAIN
+
+
 @pytest.mark.parametrize("opcode", [dns.opcode.STATUS, dns.opcode.NOTIFY, dns.opcode.UPDATE, 15])
 def test_other_opcodes_are_not_implemented(opcode: int) -> None:
     """The opcode comes back, the id, the question and EDNS too."""
