@@ -3,6 +3,7 @@
 #   setup.sh          Python environment, Docker engine, node image
 #   setup.sh python   the Python environment only
 #   setup.sh tools    what the tests look with, beside all that
+#   setup.sh bench    what `python -m benchmarks dns` asks with and compares with
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin # dockerd lives there; a user's PATH may not have it
@@ -141,6 +142,16 @@ ensure_tools() {
     install_packages tcpdump
 }
 
+ensure_bench() {
+    if command -v dnsperf >/dev/null && command -v knotd >/dev/null; then return; fi
+    can_install || fail "the benchmark dns needs dnsperf and knotd" \
+        "install them: sudo apt-get install dnsperf knot"
+    # Debian starts a service when it is installed; ours is run by the benchmark alone.
+    if ! command -v knotd >/dev/null && [ -d /run/systemd/system ]; then systemctl mask --quiet knot; fi
+    install_packages dnsperf knot
+}
+
+if [ "${1:-all}" = bench ]; then ensure_bench; exit 0; fi
 if [ "${1:-all}" = tools ]; then ensure_tools; exit 0; fi
 ensure_python
 if [ "${1:-all}" = python ]; then exit 0; fi
