@@ -165,18 +165,27 @@ def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
 
 
 def missing_generations(plan: Plan, wan: Wan) -> list[str]:
-    live = {
-        (e["server"], e["service"]): set(e["up"])
-        for e in refuse_what_ended(wan)
-        if e["kind"] == "generation"
-    }
+    latest = refuse_what_ended(wan)
+    live = {(e["server"], e["service"]): set(e["up"]) for e in latest if e["kind"] == "generation"}
     return [
         f"{site.name} does not hold every region of {service.name} UP"
+        + _why_down(latest, site.name, service.name)
         for site in plan.sites
         if site.kind == "dns"
         for service in plan.services
         if live.get((site.name, service.name)) != set(service.addresses)
     ]
+
+
+def _why_down(latest: tuple[Event, ...], server: str, service: str) -> str:
+    """What the checks of its regions say that are DOWN: they may be too short for the way."""
+    reasons = [
+        f"{e['region']}: {e['reason']}"
+        for e in latest
+        if e["kind"] == "health"
+        and (e["server"], e["service"], e["state"]) == (server, service, "DOWN")
+    ]
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def missing_lookups(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> list[str]:

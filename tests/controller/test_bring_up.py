@@ -8,7 +8,9 @@ from emulator.controller.lab import WAN, Lab, Progress, bring_up, lab_names, rem
 from emulator.engine.base import ContainerSpec
 from emulator.errors import EngineError, NotReady, UsageError, WanError
 from emulator.impairment import Overlay
+from tests.controller.test_phase import VANTAGES
 from tests.controller.world import IMAGE, World, silent_progress
+from tests.plan.worlds import plan_of
 
 OTHER = ContainerSpec(lab="other", host="wan", name="other-wan", image=IMAGE, command=("sleep",))
 
@@ -49,6 +51,18 @@ def test_daemons_start_in_the_order_in_which_they_need_each_other(world):
     turns = [turn[role[host]] for host in world.started]
     assert turns == sorted(turns)
     assert set(world.started) == set(role)
+
+
+def test_vantages_start_when_the_name_servers_that_hear_them_have(world):
+    """Their first check decides: what else their hosts do begins when it would without them."""
+    world.plan = plan_of(VANTAGES, "two-region")
+    world.up()
+    calls = [(h, a.get("daemons")) for h, op, a in world.wan.lab.calls if op == "start"]
+    for host, own in (("paris/access", ["unbound"]), ("us-east/edge", ["haproxy", "edge"]),
+                      ("ns2", ["dns"])):  # fmt: skip
+        assert [names for h, names in calls if h == host] == [own, None]
+    whole = [calls.index((host, None)) for host in ("paris/access", "us-east/edge", "ns2")]
+    assert min(whole) > max(calls.index(("ns1", None)), calls.index(("ns2", ["dns"])))
 
 
 @pytest.mark.parametrize("verb", ["create", "start"])

@@ -158,6 +158,7 @@ def test_it_says_what_was_asked_and_where_it_ran(world, lab, header):
     assert header.objectives[0]["text"] == OBJECTIVE.text
     assert header.timeouts["paris"] == {"lookup_s": 2.0, "connect_s": 3.0, "response_s": 3.0}
     assert header.preferred["paris"] == ["eu-west", "us-east"]
+    assert header.sent_to["paris"] == {"regions": ("eu-west",), "because": ""}
     assert header.environment["congestion_control"] == "cubic"
     assert header.t == world.clock.now_ns()
     assert header.wall.endswith("+00:00")

@@ -26,7 +26,20 @@ from emulator.controller.phase import (
 )
 from emulator.errors import NetemuError
 from tests.controller.world import WALL_NS, World
-from tests.plan.worlds import two_region
+from tests.plan.worlds import plan_of, two_region
+
+VANTAGES = """\
+netemu: 1
+name: two-region
+zone: shop.test
+regions:
+  us-east: {location: aws:us-east-1}
+  eu-west: {location: aws:eu-west-1}
+clients:
+  new-york: {location: city:New York}
+  paris: {location: city:Paris/FR}
+dns: {health_check: {interval: 2s, checkers: {from: [paris, us-east, ns2]}}}
+"""
 
 PHASE = Phase({"ns1": 0.2, "ns2": 0.9}, ttl_s=3.25)
 INTERVAL_S, TTL_S = 1.0, 5.0  # of topologies/two-region.yaml
@@ -41,6 +54,11 @@ def sent(world: World, host: str) -> list[dict[str, Any]]:
 def test_every_cycle_has_its_length():
     """One a name server, and the TTL's."""
     assert cycles(two_region("lab")) == {"ns1": INTERVAL_S, "ns2": INTERVAL_S, "ttl": TTL_S}
+
+
+def test_where_vantages_check_the_cycles_are_theirs():
+    """The name servers' own checks decide nothing there."""
+    assert cycles(plan_of(VANTAGES)) == {"paris": 2.0, "us-east": 2.0, "ns2": 2.0, "ttl": TTL_S}
 
 
 def test_a_random_phase_is_its_generators():
@@ -127,6 +145,18 @@ def test_placing_a_phase_says_when_to_start(world: World, lab: Lab, first_fault_
     earliest = began + round(LEAD_S * NS_PER_S)
     assert min(placed.start_ns, placed.flush_ns) >= earliest
     assert fault >= earliest + MOVING * INTERVAL_S * NS_PER_S
+
+
+def test_a_phase_is_told_to_who_checks(world: World) -> None:
+    """Each vantage's own daemon, on the router of its site."""
+    world.plan = plan_of(VANTAGES, "two-region")
+    place(world.up(), Phase({"paris": 0.2, "us-east": 0.4, "ns2": 0.6}, 3.25), 10.0, "eu-west")
+    told = {
+        (host, arguments["daemon"])
+        for host, op, arguments in world.wan.lab.calls
+        if op == "send" and json.loads(arguments["line"])["op"] == "phase"
+    }
+    assert told == {("paris/access", "vantage"), ("us-east/edge", "vantage"), ("ns2", "vantage")}
 
 
 def test_netemus_own_clock_may_be_another_machines(world: World, lab: Lab, monkeypatch) -> None:

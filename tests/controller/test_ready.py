@@ -7,10 +7,13 @@ import signal
 import pytest
 
 from emulator.controller.lab import bring_up
+from emulator.controller.ready import decided_s, missing_generations
 from emulator.controller.signals import undisturbed
 from emulator.errors import NotReady
-from emulator.events import Daemon
+from emulator.events import Daemon, Generation, Health
+from tests.controller.test_phase import VANTAGES
 from tests.controller.world import IMAGE, World
+from tests.plan.worlds import plan_of, two_region
 
 
 def up_while(world: World, stage: str, host: str, name: str, detail: str) -> None:
@@ -49,3 +52,21 @@ def test_undisturbed_work_is_finished_before_a_stop_takes_effect():
         signal.raise_signal(signal.SIGINT)
         done.append("removed")
     assert done == ["removed"]
+
+
+def test_a_region_that_stays_down_is_named_with_what_its_checks_say(world, lab):
+    """A check may be too short for its way: then the message says so."""
+    down = Generation(t=0, server="ns1", service="www", number=2, up=["us-east"], down=["eu-west"])
+    told = Health(t=0, server="ns1", service="www", region="eu-west", state="DOWN",
+                  reason="first check: timed out waiting for the answer")  # fmt: skip
+    for event in (told, down):
+        world.wan.mark(event.to_json())
+    [said] = missing_generations(lab.plan, lab.wan)
+    assert said.startswith("ns1 does not hold every region of www UP ")
+    assert said.endswith("(eu-west: first check: timed out waiting for the answer)")
+
+
+def test_vantages_and_hold_downs_are_waited_for():
+    """Name servers wait for every vantage's first word, as long as it could be fresh."""
+    assert decided_s(two_region()) == 0
+    assert decided_s(plan_of(VANTAGES)) == 2 * 2.0 + 1.0

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from emulator.errors import UsageError
+from emulator.node.dns.config import Config
 from emulator.plan import make_plan
 from emulator.plan.model import Plan
 from emulator.topology.model import Rule
-from tests.plan.worlds import host_of, two_region, wide
+from tests.plan.worlds import host_of, plan_of, two_region, wide
 
 
 def text_of(plan: Plan, host: str, file: str) -> str:
@@ -177,3 +178,93 @@ def test_unbound_asks_only_our_name_servers_and_only_for_its_lan() -> None:
         "num-threads: 1",
     ):
         assert expected in lines
+
+
+STEERED = """\
+netemu: 1
+name: steered
+zone: shop.test
+regions:
+  us-east: {location: aws:us-east-1, servers: 5}
+  eu-west: {location: aws:eu-west-1, servers: 1}
+clients:
+  paris: {location: city:Paris/FR}
+  rome: {location: city:Rome/IT}
+dns: {ttl: 30s, degraded_ttl: 5s, all_down: refuse, ramp: 20s, ecs: no}
+services:
+  www:
+    names: [shop, "@"]
+    dns:
+      min_healthy: 60%
+      policy: {failover: [eu-west, us-east]}
+      health_check:
+        type: https
+        clear: 4
+        hold_down: 9s
+        checkers: {from: [paris, us-east, ns2], quorum: 70%}
+  raw: {port: 81, dns: {health_check: {type: tcp}}}
+"""
+
+
+def test_a_name_server_is_told_all_that_the_file_says_of_a_name() -> None:
+    """And can read it: what is rendered is a valid configuration of its own."""
+    www, raw = config_of(plan_of(STEERED), "ns1", "dns.json")["services"]
+    assert www["fqdns"] == ["www.shop.test", "shop.shop.test", "shop.test"]
+    assert (www["policy"]["kind"], www["policy"]["members"]) == ("failover", ["eu-west", "us-east"])
+    assert (www["degraded_ttl_s"], www["all_down"], www["ecs"]) == (5, "refuse", False)
+    assert (www["ramp_s"], www["quorum"]) == (20.0, 0.7)
+    assert www["checkers"] == ["paris", "us-east", "ns2"]
+    check = www["check"]
+    assert (check["kind"], check["clear"], check["hold_down_s"]) == ("https", 4, 9.0)
+    assert (raw["check"]["kind"], raw["checkers"], raw["policy"]["kind"]) == ("tcp", [], "latency")
+    loaded = Config.from_json(config_of(plan_of(STEERED), "ns1", "dns.json"))
+    assert loaded.services[0].policy.regions() == ("eu-west", "us-east")
+
+
+def test_equal_labs_draw_alike_and_others_otherwise() -> None:
+    """The seed is the lab's name's until a run tells its own."""
+    seeds = [config_of(plan_of(STEERED, lab), "ns1", "dns.json")["seed"] for lab in ("a", "a", "b")]
+    assert seeds[0] == seeds[1] != seeds[2]
+
+
+def test_only_who_hears_vantages_listens_for_them() -> None:
+    """The name server's own address, where every vantage sends what it saw."""
+    assert config_of(plan_of(STEERED), "ns2", "dns.json")["reports"] == ["198.18.6.53", 9953]
+    assert "reports" not in config_of(two_region(), "ns1", "dns.json")
+
+
+def test_vantages_are_the_routers_of_the_sites_that_check() -> None:
+    """Beside what the host does anyway; hosts of no vantage are as they were."""
+    plan = plan_of(STEERED)
+    daemons = {host.name: [daemon.name for daemon in host.daemons] for host in plan.hosts}
+    assert daemons["paris/access"] == ["unbound", "vantage"]
+    assert daemons["us-east/edge"] == ["haproxy", "edge", "vantage"]
+    assert daemons["ns2"] == ["dns", "vantage"]
+    with_vantage = {name for name, names in daemons.items() if "vantage" in names}
+    assert with_vantage == {"paris/access", "us-east/edge", "ns2"}
+
+
+def test_a_vantage_checks_its_services_and_tells_every_name_server() -> None:
+    """As the name servers would check themselves, and only what it is a vantage of."""
+    plan = plan_of(STEERED)
+    config = config_of(plan, "paris/access", "vantage.json")
+    assert config["site"] == "paris"
+    assert config["report_to"] == [["198.18.5.53", 9953], ["198.18.6.53", 9953]]
+    [www] = config["services"]
+    assert www == config_of(plan, "ns1", "dns.json")["services"][0]
+
+
+def test_a_region_is_well_with_its_share_of_servers() -> None:
+    """60 % of five is three and of one is one; unsaid, one is enough."""
+    plan = plan_of(STEERED)
+    us_east, eu_west = (text_of(plan, f"{r}/edge", "haproxy.cfg") for r in ("us-east", "eu-west"))
+    assert "monitor fail if { nbsrv(be-www) lt 3 }" in us_east
+    assert "monitor fail if { nbsrv(be-www) lt 1 }" in eu_west
+    assert "monitor fail if { nbsrv(be-raw) lt 1 }" in us_east
+
+
+def test_only_an_https_check_finds_a_certificate() -> None:
+    """The health endpoint speaks what is asked of it."""
+    haproxy = text_of(plan_of(STEERED), "us-east/edge", "haproxy.cfg")
+    assert "bind 198.18.1.254:9001 ssl crt /etc/ssl/netemu.pem\n" in haproxy
+    assert "bind 198.18.1.254:9002\n" in haproxy
