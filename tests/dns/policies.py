@@ -26,6 +26,7 @@ repeatable = settings(
     derandomize=True,
     deadline=None,
     database=None,
+    max_examples=60,
     suppress_health_check=[HypothesisCheck.too_slow],
 )
 

@@ -30,6 +30,30 @@ def test_a_rendered_file_is_read_whole(tmp_path: Path) -> None:
         ({"fall": 0}, "fall, rise and clear are 1 at least"),
         ({"regions": {}}, "and a region"),
         ({"surprise": 1}, "surprise"),
+        ({"policy": {"kind": "nearest", "members": ["us-east"]}}, "no policy 'nearest'"),
+        ({"policy": {"kind": "failover", "members": []}}, "has no members"),
+        ({"policy": {"kind": "latency", "members": ["mars"]}}, "does not have it"),
+        (
+            {"policy": {"kind": "weighted", "members": ["us-east"], "weights": [1, 2]}},
+            "one weight a member",
+        ),
+        (
+            {"policy": {"kind": "weighted", "members": ["us-east"], "weights": [-1]}},
+            "one weight a member",
+        ),
+        (
+            {"policy": {"kind": "geo", "members": ["us-east"], "areas": {"": [1]}}},
+            "a member that is not there",
+        ),
+        (
+            {
+                "policy": {
+                    "kind": "failover",
+                    "members": ["us-east", {"kind": "sticky", "members": []}],
+                }
+            },
+            r"a policy \(sticky\) has no members",
+        ),
     ],
 )
 def test_a_service_that_cannot_be_honoured_is_refused(

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, get_args
 
 from emulator.errors import UsageError
-from emulator.steering import AllDown, CheckKind, Policy
+from emulator.steering import AllDown, CheckKind, Policy, PolicyKind
 
 Endpoint = tuple[str, int]
 T = TypeVar("T")
@@ -92,6 +92,23 @@ class Service:
             raise ValueError(f"{self.name}: needs a name and a region")
         if not set(self.policy.regions()) <= set(self.regions):
             raise ValueError(f"{self.name}: its policy names a region that does not have it")
+        _check_policy(self.policy)
+
+
+def _check_policy(policy: Policy) -> None:
+    """An answer is too late to find out."""
+    kind, size = policy.kind, len(policy.members)
+    if kind not in get_args(PolicyKind):
+        raise ValueError(f"there is no policy {kind!r}")
+    if not size or policy.count < 1:
+        raise ValueError(f"a policy ({kind}) has no members")
+    if len(policy.weights) not in (0, size) or min(policy.weights, default=0) < 0:
+        raise ValueError(f"a policy ({kind}) needs one weight a member, 0 at least")
+    if not {index for area in policy.areas.values() for index in area} <= set(range(size)):
+        raise ValueError(f"an area of a policy ({kind}) has a member that is not there")
+    for member in policy.members:
+        if isinstance(member, Policy):
+            _check_policy(member)
 
 
 @dataclass(frozen=True, slots=True)
