@@ -3,14 +3,12 @@
 t = 0 is the fault. Recovery is the *start* of the first request of the first window in which all
 are ok, and requests are judged by their start, so a request that hangs delays no other one.
 
-* **detection**: the last good check began just before the fault. Checks keep their schedule, so
-  the `fall`-th bad one begins `fall * interval` after it, and ends after its timeout where the
-  region is silent, after a round trip where its kernel refuses, after two where it answers 503.
+* **detection**: the last good check began just before the fault; see `detection`.
 * **publish**: until the name server's next answer follows.
 * **cache**: a resolver asked just before that. Its answer travels, is held for the TTL and not
-  longer (Unbound counts whole seconds: at the turn of a second at which a TTL reaches 0 the answer
-  is dropped, since version 1.24; before that it was held for up to 1 s more), and then the next one
-  is fetched in a round trip.
+  longer (since version 1.24; before that for up to 1 s more), and then the next one is fetched in a
+  round trip; see `lookups`. Where a stale answer is served, somebody must ask first, and the old
+  answer goes on until that fetch is back. Without a resolver: a lookup's round trip.
 * **client**: what the kind itself adds. A DNS cache of its own, filled just before the resolver's
   answer expires: its time, or, where it honours the TTL, the 1 s to which the rest of a TTL is
   rounded up (see `held_s`). `http` and `udp` look up for every request: nothing more.
@@ -18,24 +16,34 @@ are ok, and requests are judged by their start, so a request that hangs delays n
   timeout, and is closed; requests take the last used one first and none is put back, so a pool of
   n is used up after n / rate, and as requests overlap only for a round trip or two in a healthy
   pool, that is long before DNS has moved (a pool that an earlier fault has blown up may take
-  longer). A pool that is kept warm can be larger than that: see `_pool_s`. `stream` stalls first
+  longer). A pool that is kept warm can be larger than that: see `_pool_s`; a lifetime of its
+  connections ends it sooner. `stream` stalls first
   and then attempts again and again; an attempt that was given the old address holds it up: see
   `_stream_attempt_s`.
 * **connect**: a handshake with the new region. **resume**: until the schedule's next request.
 
 The bounds hold for a region cut from everybody, its name servers' paths intact, name servers alive.
-The loss of a region's edge host alone is the same: nobody reaches the region but through it. Who
-keeps an answer for ever has no bound: it never asks again.
+The loss of a region's edge host alone is the same: nobody reaches the region but through it. No
+lookup fails then, as another region is there, so what clients believe of failures adds nothing, and
+`all_down` is never the answer. An adaptive TTL only shortens what is held. Where a policy draws,
+hashes or takes turns, every region that a city may be on has its bound, to the farthest other.
+
+No bound have: who keeps an answer for ever, as it never asks again; a policy with nowhere else to
+go; a fault that no check can show (`detection.can_fail`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from emulator.plan.detection import can_fail, detection_s
+from emulator.plan.lookups import Lookups, lookups_of
 from emulator.plan.model import Bound, Plan, ServiceSpec
 from emulator.plan.paths import round_trips_s
+from emulator.plan.policies import is_certain
+from emulator.plan.sent import sent_cities
 from emulator.scenario.model import CACHE_FOR_EVER, TTL_CACHE, Load
 from emulator.topology.model import CLIENT_KINDS, City, Timeouts
 from emulator.units import show_duration
@@ -65,18 +73,26 @@ class Failover:
     service: ServiceSpec
     timeouts: Timeouts
     detection_s: float
-    lookup_rtt_s: float  # to the farthest name server
+    lookups: Lookups
+    asked_s: float  # the longest until somebody of the city asks the resolver
+    moved_by_s: float  # of a drain
     old_rtt_s: float
     new_rtt_s: float
 
     @property
     def cache_s(self) -> float:
-        return self.lookup_rtt_s / 2 + self.service.ttl_s + self.lookup_rtt_s
+        way = self.lookups
+        if not way.is_cached:
+            return way.ask_s
+        waited_s = self.asked_s if way.is_stale else 0.0
+        return way.fetch_s / 2 + way.ttl_s + waited_s + way.fetch_s
 
     @property
     def expiry_s(self) -> float:
-        """From here on no resolver's answer is the old address, though it may take a fetch."""
-        return self.detection_s + PUBLISH_S + self.cache_s - self.lookup_rtt_s
+        """From here on nobody who is asked gives the old address, though it may take a fetch."""
+        fetched_s = self.lookups.fetch_s if self.lookups.is_cached else self.lookups.ask_s
+        whole_s = self.detection_s + PUBLISH_S + self.cache_s
+        return whole_s if self.lookups.is_stale else whole_s - fetched_s
 
     @property
     def told_s(self) -> float:
@@ -85,10 +101,10 @@ class Failover:
 
     @property
     def held_s(self) -> float:
-        """What the client's own cache adds. It is told the rest of a TTL in whole seconds, counted
-        from the second in which it asked: until up to 1 s after the resolver drops the answer."""
-        rounding_s = min(1.0, self.service.ttl_s)
-        return rounding_s if self.load.cache_s == TTL_CACHE else self.load.cache_s
+        """What the client's own cache adds, counted from the arrival of its answer. It is told the
+        rest of a TTL in whole seconds, so until up to 1 s after the resolver drops the answer."""
+        held_s = self.lookups.told_ttl_s if self.load.cache_s == TTL_CACHE else self.load.cache_s
+        return held_s + self.lookups.ask_s / 2 if held_s else 0.0
 
     @property
     def message_gap_s(self) -> float:
@@ -96,15 +112,18 @@ class Failover:
         return streams_of(self.load) / self.load.rate
 
     def old_fetches(self, since_s: float) -> int:
-        """How often after `since_s` the resolver can still fetch the old address."""
+        """How often after `since_s` the resolver can still fetch the old address, at most."""
         before_s = self.detection_s + PUBLISH_S - since_s
-        return 1 + int(before_s / max(self.service.ttl_s, 1)) if before_s > 0 else 0
+        return 1 + int(before_s / max(self.lookups.ttl_s, 1)) if before_s > 0 else 0
 
 
-def moved_by_s(service: ServiceSpec) -> float:
+def moved_by_s(plan: Plan, service: ServiceSpec) -> float:
     """After a drain began: when DNS must have moved every client that looks up, wherever it is."""
-    detection_s = service.fall * service.interval_s + service.timeout_s
-    return detection_s + PUBLISH_S + service.ttl_s + ROUND_TRIPS_MAX_S
+    seen_s = service.fall * service.interval_s + service.timeout_s
+    ways = [lookups_of(plan, city) for city in plan.topology.cities]
+    # Somebody of any city with traffic asks within a second.
+    held_s = max(max(way.ttl_s, service.ttl_s) + way.is_stale for way in ways)
+    return seen_s + PUBLISH_S + held_s + ROUND_TRIPS_MAX_S
 
 
 def streams_of(load: Load) -> int:
@@ -132,47 +151,72 @@ def failovers(
     plan: Plan, fault_kind: str, region: str, loads: Mapping[str, Loads]
 ) -> tuple[Failover, ...]:
     """Who is moved by a fault of the whole region, and comes to know of it."""
-    if fault_kind not in _MOVING:
+    if fault_kind not in _MOVING or not can_fail(fault_kind, plan.services[0], region):
         return ()
-    service = plan.services[0]
     found: list[Failover] = []
     for city in plan.topology.cities:
-        near = [name for name in plan.preferred[city.name] if name in service.addresses]
-        if len(near) < 2 or near[0] != region:
+        new = _next_region(plan, city, region)
+        if new is None:
             continue
-        kinds = light_loads(plan) | dict(loads.get(city.name, {}))
+        sent = loads.get(city.name, light_loads(plan))
+        kinds = light_loads(plan) | dict(sent)
         found += [
-            _failover(plan, fault_kind, city, (near[0], near[1]), load)
+            _failover(plan, fault_kind, city, (region, new), (load, sent))
             for load in kinds.values()
             if load.cache_s != CACHE_FOR_EVER
         ]
     return tuple(found)
 
 
-def _failover(plan: Plan, fault: str, city: City, regions: tuple[str, str], load: Load) -> Failover:
+def _next_region(plan: Plan, city: City, lost: str) -> str | None:
+    """Where this city's clients go without the region; the farthest, where that is not certain;
+    None: they are not on it, or there is no other."""
+    policy = plan.services[0].policy
+    if lost not in sent_cities(plan)[city.name].regions:
+        return None
+    others = [region for region in plan.preferred[city.name] if region != lost]
+    if not others or is_certain(policy):
+        return next(iter(others), None)
     trips_s = round_trips_s(plan.paths)
-    service = plan.services[0]
-    old, new = regions
-    name_servers = [site.name for site in plan.sites if site.kind == "dns"]
-    check_s = max(failed_check_s(fault, service, trips_s[name, old]) for name in name_servers)
+    return max(others, key=lambda region: trips_s[city.name, region])
+
+
+def _failover(
+    plan: Plan, fault: str, city: City, regions: tuple[str, str], loads: tuple[Load, Loads]
+) -> Failover:
+    """`loads`: the one in question, and all that the city really has."""
+    trips_s = round_trips_s(plan.paths)
+    (old, new), (load, sent) = regions, loads
+    lookups = lookups_of(plan, city)
+    asking = [_asks_within_s(city, lookups, each) for each in (*_regular(sent), load)]
     return Failover(
         fault=fault,
         city=city.name,
         load=load,
-        service=service,
+        service=plan.services[0],
         timeouts=city.timeouts,
-        detection_s=service.fall * service.interval_s + check_s,
-        lookup_rtt_s=max(trips_s[city.name, name_server] for name_server in name_servers),
+        detection_s=detection_s(plan, trips_s, fault, old, lookups.servers),
+        lookups=lookups,
+        asked_s=min(asking),
+        moved_by_s=moved_by_s(plan, plan.services[0]),
         old_rtt_s=trips_s[city.name, old],
         new_rtt_s=trips_s[city.name, new],
     )
 
 
-def failed_check_s(fault: str, service: ServiceSpec, rtt_s: float) -> float:
-    """How long a bad check takes: a refusal is one round trip away, an answer two, and silence
-    lasts for the timeout."""
-    lasts_s = {"crash": rtt_s, "drain": 2 * rtt_s}.get(fault, service.timeout_s)
-    return min(lasts_s, service.timeout_s)
+def _regular(sent: Loads) -> Iterator[Load]:
+    """Those who look up for every request."""
+    return (load for kind, load in sent.items() if kind in {"http", "udp"})
+
+
+def _asks_within_s(city: City, lookups: Lookups, load: Load) -> float:
+    """How long at most one kind goes without a lookup, once what it holds leads nowhere."""
+    held_s = lookups.ttl_s if load.cache_s == TTL_CACHE else load.cache_s
+    if load.kind != "stream":
+        return held_s + 1 / load.rate
+    patience = city.timeouts
+    attempt_s = lookups.longest_s + patience.connect_s + patience.response_s
+    return held_s + attempt_s + streams_of(load) / load.rate + STREAM_BACK_OFF_S
 
 
 def _http(way: Failover) -> Bound:
@@ -189,6 +233,8 @@ def _keepalive(way: Failover) -> Bound:
         words = "; idle connections to the dead region are used up before that, one a request"
     else:
         words = f"; the {way.load.connections} connections of its pool are used up one a request"
+    if way.lookups.is_stale and pool_s > way.expiry_s:  # nobody else may have asked meanwhile
+        pool_s += way.asked_s + way.lookups.fetch_s
     client_s = max(way.told_s, pool_s) - way.expiry_s
     return _bound(way, client_s=client_s, connect_s=way.new_rtt_s, words=words)
 
@@ -200,7 +246,8 @@ def _pool_s(way: Failover) -> float:
     Silent ones are used up, one a request. A crash resets them at once. A frozen region's kernel
     still completes handshakes, so the pool is refilled from it until DNS has moved.
     """
-    used_up_s = (way.load.connections or 0) / way.load.rate
+    lifetime_s = math.inf if way.load.lifetime_s is None else way.load.lifetime_s
+    used_up_s = min((way.load.connections or 0) / way.load.rate, lifetime_s)
     if way.fault == "crash":
         return 0.0
     return way.told_s + used_up_s if way.fault == "freeze" and used_up_s else used_up_s
@@ -208,7 +255,7 @@ def _pool_s(way: Failover) -> float:
 
 def _stream(way: Failover) -> Bound:
     if way.fault == "drain":
-        began_s = moved_by_s(way.service) + DRAIN_CLOSE_S + way.service.drain_timeout_s
+        began_s = way.moved_by_s + DRAIN_CLOSE_S + way.service.drain_timeout_s
         words = "; streams stay until the soft stop's end cuts them"
     else:
         began_s = _stream_attempt_s(way)
@@ -237,17 +284,19 @@ def _stream_attempt_s(way: Failover) -> float:
 def _stream_attempts(way: Failover) -> tuple[float, float, float, float, float]:
     """first, last, shortest, longest, extra: see `_stream_attempt_s`."""
     gap_s, patience_s = way.message_gap_s, way.timeouts.response_s
+    ask_s = way.lookups.ask_s  # an attempt that its own cache serves is shorter by it
     if way.fault == "crash":  # FIN or RST arrives; each SYN is answered by RST
         period = way.old_rtt_s + STREAM_BACK_OFF_S
-        return 0.0, way.old_rtt_s, period, period, way.lookup_rtt_s
+        return 0.0, way.old_rtt_s, period, ask_s + period, way.lookups.longest_s
     # Stalled when the oldest message without an echo is as old as the response timeout.
     first = patience_s - way.old_rtt_s
     if way.fault == "freeze":  # the kernel still completes handshakes: every attempt stalls anew
         shortest = way.old_rtt_s + patience_s + STREAM_BACK_OFF_S
         # Messages keep their schedule, so what stalls is a whole number of gaps apart; the first
         # attempt has no back-off, and a lookup may wait while the resolver fetches.
-        longest = _round_up(shortest, gap_s)
-        extra = STREAM_BACK_OFF_S + way.old_fetches(first) * _round_up(way.lookup_rtt_s, gap_s)
+        longest = _round_up(ask_s + shortest, gap_s)
+        fetches = way.old_fetches(first)
+        extra = STREAM_BACK_OFF_S + fetches * _round_up(way.lookups.fetch_s, gap_s)
         return first, first + gap_s, shortest, longest, extra
     period = way.timeouts.connect_s + STREAM_BACK_OFF_S
     return first, first + gap_s, period, period, 0.0
@@ -270,15 +319,24 @@ def _bound(way: Failover, client_s: float, connect_s: float, words: str) -> Boun
     last_check_s = way.detection_s - service.fall * service.interval_s
     because = (
         f"{service.fall} checks every {service.interval_s:g} s, the last takes "
-        f"{show_duration(last_check_s)}; a resolver that asked just before holds the old answer "
-        f"for the {service.ttl_s} s of its TTL{_cache_words(way)}{words}"
+        f"{show_duration(last_check_s)}; {_resolver_words(way)}{_cache_words(way)}{words}"
     )
     rounded = {name: round(part, 4) for name, part in parts.items()}
     return Bound(way.city, way.load.kind, round(sum(rounded.values()), 4), rounded, because)
 
 
+def _resolver_words(way: Failover) -> str:
+    if not way.lookups.is_cached:
+        return "clients ask the nearest name server themselves"
+    stale = ", then tells it once more while it asks" if way.lookups.is_stale else ""
+    return (
+        "a resolver that asked just before holds the old answer "
+        f"for the {way.lookups.ttl_s} s of its TTL{stale}"
+    )
+
+
 def _cache_words(way: Failover) -> str:
     held = show_duration(way.held_s)
-    if way.load.cache_s == TTL_CACHE:
+    if way.load.cache_s == TTL_CACHE and not way.lookups.is_stale and way.lookups.is_cached:
         return f", the client's own cache up to {held} longer, as TTLs are whole seconds"
     return f", the client's own cache for {held} more" if way.held_s else ""

@@ -7,13 +7,17 @@ Each sample is a failover played through at one phase of each. The phases are sp
 from a seed, so that equal plans have equal predictions. Constants and round trips are those of
 `bounds`, and no sample is above its bound.
 
-What is played: a check is good if the region's answer left before the fault. A resolver fetches
+What is played: a check is good if the region's answer left before the fault. A name server counts
+the votes of vantages as they arrive. A resolver fetches
 when it is asked and holds nothing, at any name server with equal chance (Unbound prefers none
-within 400 ms), and drops the answer at the turn of a second. Requests of `http` and `udp` look up
-each for itself, unless the client's own cache holds an answer; so do those of `keepalive` once its
-pool leads nowhere. Streams stall, and attempt again and again.
+within 400 ms), and drops the answer at the turn of a second, or tells it once more while it
+fetches; without one every lookup is answered by the nearest name server. Requests of `http` and
+`udp` look up each for itself, unless the client's own cache holds an answer; so do those of
+`keepalive` once its pool leads nowhere. Streams stall, and attempt again and again.
 
-A drain loses no request, so there is nothing to predict.
+A drain loses no request, so there is nothing to predict. Nor is there where it is not certain to
+which region a city is sent, or where a vantage is lost with its region: how long its last opinion
+counts is a bound, not a distribution.
 """
 
 from __future__ import annotations
@@ -29,13 +33,16 @@ from emulator.plan.bounds import (
     STREAM_BACK_OFF_S,
     Failover,
     Loads,
-    failed_check_s,
     failovers,
     light_loads,
     streams_of,
 )
-from emulator.plan.model import Plan, ServiceSpec
+from emulator.plan.detection import TripsS, answers_after_s, failed_check_s, has_vantages
+from emulator.plan.lookups import Lookups
+from emulator.plan.model import Plan
 from emulator.plan.paths import round_trips_s
+from emulator.plan.policies import is_certain
+from emulator.plan.resolvers import resolver_sites, users_of
 from emulator.scenario.model import NO_CACHE, TTL_CACHE
 
 SAMPLES = 200
@@ -59,13 +66,14 @@ def predict(
     samples: int = SAMPLES,
 ) -> tuple[Prediction, ...]:
     """The recovery of every kind, in every city that is sent to `region`, from a fault of the
-    whole region at evenly spread phases. `loads` as in `bounds`; there is a prediction wherever
-    there is a bound, but for a drain."""
-    if fault_kind == "drain":
+    whole region at evenly spread phases. `loads` as in `bounds`; without a bound there is none."""
+    service = plan.services[0]
+    is_drawn = not is_certain(service.policy)
+    if fault_kind == "drain" or is_drawn or (has_vantages(service) and region in service.checkers):
         return ()
     found = []
     for way in failovers(plan, fault_kind, region, loads or {}):
-        asked_s = _asked_every_s((loads or {}).get(way.city) or light_loads(plan), way.service)
+        asked_s = _asked_every_s(plan, way, loads or {})
         chance = random.Random(f"{fault_kind} {region} {way.city}")
         moments = _moments(plan, way, region, samples, chance)
         seconds = sorted(_recovery_s(way, moment, asked_s, chance) for moment in moments)
@@ -73,19 +81,21 @@ def predict(
     return tuple(found)
 
 
-def _asked_every_s(loads: Loads, service: ServiceSpec) -> float:
+def _asked_every_s(plan: Plan, way: Failover, loads: Mapping[str, Loads]) -> float:
     """How often a city's resolver is asked by those who look up for every request, or as often
-    as their own cache lets them."""
+    as their own cache lets them, in all cities that ask it."""
     rate = 0.0
-    for load in (loads[kind] for kind in ("http", "udp") if kind in loads):
-        held_s = service.ttl_s if load.cache_s == TTL_CACHE else load.cache_s
-        rate += 1 / (held_s + 1 / load.rate)
+    for city in users_of(plan, resolver_sites(plan.topology)[way.city]):
+        sent = loads.get(city) or light_loads(plan)
+        for load in (sent[kind] for kind in ("http", "udp") if kind in sent):
+            held_s = way.lookups.ttl_s if load.cache_s == TTL_CACHE else load.cache_s
+            rate += 1 / (held_s + 1 / load.rate)
     return 1 / rate if rate else math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class _NameServer:
-    rtt_s: float  # from the city
+    rtt_s: float  # from who asks it
     switch_s: float  # from then on it names the other region
 
 
@@ -109,17 +119,27 @@ def _moments(
     plan: Plan, way: Failover, region: str, samples: int, chance: random.Random
 ) -> Iterator[_Moment]:
     trips_s = round_trips_s(plan.paths)
-    names = [site.name for site in plan.sites if site.kind == "dns"]
-    for phases in _spread(samples, 5 + len(names), chance):
+    for phases in _spread(samples, 5 + len(way.service.checkers), chance):
         publish, second, fetched, asked, request, *checks = phases
+        down_s = {
+            checker: _down_s(way, trips_s[checker, region], check)
+            for checker, check in zip(way.service.checkers, checks, strict=True)
+        }
         servers = tuple(
-            _NameServer(
-                trips_s[way.city, name],
-                _down_s(way, trips_s[name, region], check) + publish * PUBLISH_S,
-            )
-            for name, check in zip(names, checks, strict=True)
+            _NameServer(rtt_s, _decided_s(way, trips_s, name, down_s) + publish * PUBLISH_S)
+            for name, rtt_s in zip(way.lookups.servers, way.lookups.trips_s, strict=True)
         )
         yield _Moment(servers, second, fetched, asked, request)
+
+
+def _decided_s(way: Failover, trips_s: TripsS, server: str, down_s: Mapping[str, float]) -> float:
+    """When a name server has seen enough itself, or heard enough of the vantages."""
+    if not has_vantages(way.service):
+        return down_s[server]
+    heard_s = sorted(at_s + trips_s[site, server] / 2 for site, at_s in down_s.items())
+    quorum = way.service.dns.health_check.quorum
+    needed = math.ceil(round(len(heard_s) * (1 - quorum), 9))
+    return heard_s[max(needed, 1) - 1]
 
 
 def _spread(count: int, dimensions: int, chance: random.Random) -> list[tuple[float, ...]]:
@@ -134,50 +154,73 @@ def _spread(count: int, dimensions: int, chance: random.Random) -> list[tuple[fl
 
 def _down_s(way: Failover, rtt_s: float, phase: float) -> float:
     """When a name server marks the region DOWN whose last check before the fault began `phase` of
-    an interval ago. A region answers 1.5 round trips after a check begins."""
+    an interval ago."""
     interval_s, check_s = way.service.interval_s, failed_check_s(way.fault, way.service, rtt_s)
     began_s = -phase * interval_s
-    good = math.floor((-1.5 * rtt_s - began_s) / interval_s)
+    good = math.floor((-answers_after_s(way.service, rtt_s) - began_s) / interval_s)
     return began_s + (good + way.service.fall) * interval_s + check_s
 
 
 class _Resolver:
-    """What a city's resolver answers, asked at instants in order."""
+    """What a city's clients are told by whom they ask, asked at instants in order."""
 
-    def __init__(self, ttl_s: int, moment: _Moment, asked_s: float, chance: random.Random) -> None:
-        self._ttl_s = ttl_s
+    def __init__(
+        self, lookups: Lookups, moment: _Moment, asked_s: float, chance: random.Random
+    ) -> None:
+        self._way = lookups
         self._moment = moment
         self._asked_s = asked_s
         self._chance = chance
         self._fetched_s = -math.inf
-        self._is_new = False
-        self.expires_s = -(2 + moment.fetched) * max(ttl_s, 1)  # two cycles, to come into step
+        self._is_new = self._was_new = False
+        # Two cycles, to come into step.
+        self._expires_s = -(2 + moment.fetched) * max(lookups.ttl_s, 1)
+        self.changes_s = -math.inf  # until then every lookup is answered as the last one was
 
     def lookup(self, at_s: float) -> tuple[float, bool]:
         """When the answer is there, and whether it is the new region."""
+        way_s = self._way.ask_s / 2
+        if not self._way.is_cached:
+            switch_s = self._moment.servers[0].switch_s
+            self.changes_s = switch_s - way_s
+            return at_s + 2 * way_s, at_s + way_s >= switch_s
+        told_s, is_new = self._ask(at_s + way_s)
+        self.changes_s -= way_s
+        return told_s + way_s, is_new
+
+    def _ask(self, at_s: float) -> tuple[float, bool]:
         while (others_s := self._others_s()) < at_s:
             self._fetch(others_s)
-        if at_s >= self.expires_s:
+        if at_s >= self._expires_s:
             self._fetch(at_s)
+        if self._way.is_stale and at_s < self._fetched_s:
+            self.changes_s = self._fetched_s
+            return at_s, self._was_new
+        self.changes_s = self._expires_s
         return max(at_s, self._fetched_s), self._is_new
 
     def rest_s(self, at_s: float) -> float:
-        """The TTL that an answer says which is given now: whole seconds."""
-        return self.expires_s - self._second(at_s)
+        """The TTL that an answer says which arrives now: whole seconds."""
+        if not self._way.is_cached:
+            return self._way.ttl_s
+        given_s = at_s - self._way.ask_s / 2
+        if self._way.is_stale and given_s < self._fetched_s:
+            return self._way.told_ttl_s
+        return self._expires_s - self._second(given_s)
 
     def _others_s(self) -> float:
         """When the others in the city ask next after the answer has expired."""
         if math.isinf(self._asked_s):
             return math.inf
         phase_s = self._moment.fetched * self._asked_s
-        return phase_s + math.ceil((self.expires_s - phase_s) / self._asked_s) * self._asked_s
+        return phase_s + math.ceil((self._expires_s - phase_s) / self._asked_s) * self._asked_s
 
     def _fetch(self, at_s: float) -> None:
         server = self._chance.choice(self._moment.servers)
-        self._is_new = at_s + server.rtt_s / 2 >= server.switch_s
+        self._was_new, self._is_new = self._is_new, at_s + server.rtt_s / 2 >= server.switch_s
         self._fetched_s = at_s + server.rtt_s
-        dropped_s = self._second(self._fetched_s) + self._ttl_s
-        self.expires_s = max(dropped_s, math.nextafter(self._fetched_s, math.inf))
+        dropped_s = self._second(self._fetched_s) + self._way.ttl_s
+        self._expires_s = max(dropped_s, math.nextafter(self._fetched_s, math.inf))
 
     def _second(self, at_s: float) -> float:
         return math.floor(at_s - self._moment.second_s) + self._moment.second_s
@@ -192,7 +235,7 @@ class _Names:
         self._until_s = -math.inf
         self._is_new = False
         if self._cache_s == TTL_CACHE:
-            self.lookup(-moment.asked * way.service.ttl_s)
+            self.lookup(-moment.asked * way.lookups.ttl_s)
         elif self._cache_s != NO_CACHE:
             self._until_s = (1 - moment.asked) * self._cache_s
 
@@ -210,12 +253,12 @@ class _Names:
     @property
     def changes_s(self) -> float:
         """Until then every lookup is answered as the last one was."""
-        return self._resolver.expires_s if self._cache_s == NO_CACHE else self._until_s
+        return self._resolver.changes_s if self._cache_s == NO_CACHE else self._until_s
 
 
 def _recovery_s(way: Failover, moment: _Moment, asked_s: float, chance: random.Random) -> float:
     """From the fault to the first request from which on all are answered."""
-    resolver = _Resolver(way.service.ttl_s, moment, asked_s, chance)
+    resolver = _Resolver(way.lookups, moment, asked_s, chance)
     names = _Names(resolver, way, moment)
     if way.load.kind == "stream":
         return _streams_s(way, moment, names)
@@ -253,7 +296,9 @@ def _refilled_s(way: Failover, told_s: float) -> float:
     load, patience_s = way.load, way.timeouts.response_s
     if way.fault == "crash":  # all were reset at once
         return told_s
-    used_up_s = (load.connections or 0) / load.rate + (told_s if way.fault == "freeze" else 0.0)
+    lifetime_s = math.inf if load.lifetime_s is None else load.lifetime_s
+    used_up_s = min((load.connections or 0) / load.rate, lifetime_s)
+    used_up_s += told_s if way.fault == "freeze" else 0.0
     if used_up_s <= told_s:
         return told_s
     since_s = max(told_s, patience_s)

@@ -40,7 +40,7 @@ def story(world: World) -> Story:
     world.calm()
     since = world.seq()
     service = world.lab.plan.services[0]
-    wait_ns = round(moved_by_s(service) * NS_PER_S)
+    wait_ns = round(moved_by_s(world.lab.plan, service) * NS_PER_S)
     with (
         world.capture("new-york") as there,
         world.curl("new-york/client", "http://www.shop.test/") as curls,

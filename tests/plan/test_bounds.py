@@ -211,12 +211,12 @@ def test_a_drain_waits_longer_than_dns_takes_anywhere(name: str) -> None:
     for region in plan.topology.regions:
         for bound in bounds(plan, "drain", region.name):
             moved_s = sum(bound.parts[p] for p in ("detection_s", "publish_s", "cache_s"))
-            assert moved_s < moved_by_s(plan.services[0])
+            assert moved_s < moved_by_s(plan, plan.services[0])
 
 
 def test_streams_of_a_drained_region_stay_until_they_are_cut() -> None:
     """After everybody moved, after `Connection: close`, after the drain timeout."""
     service = two_region().services[0]
     bound = bound_of(two_region(), "drain", "us-east", "new-york", "stream")
-    cut_s = moved_by_s(service) + DRAIN_CLOSE_S + service.drain_timeout_s
+    cut_s = moved_by_s(two_region(), service) + DRAIN_CLOSE_S + service.drain_timeout_s
     assert cut_s < bound.total_s < cut_s + SLACK_S

@@ -50,7 +50,7 @@ def drain_again(lab: Lab, hosts: Sequence[str]) -> None:
 
 
 def _command(lab: Lab) -> dict[str, object]:
-    wait_s = max(moved_by_s(service) for service in lab.plan.services)
+    wait_s = max(moved_by_s(lab.plan, service) for service in lab.plan.services)
     return {"op": "drain", "wait_s": wait_s, "close_s": DRAIN_CLOSE_S}
 
 
