@@ -261,3 +261,28 @@ def test_facts_tell_what_was_answered() -> None:
     assert answer_to(query()).facts.regions == ("us-east",)
     assert answer_to(query(use_edns=1)).facts.rcode == "BADVERS"
     assert answer_to(b"\x00" * 12).facts.rcode == "FORMERR"
+
+
+WIDE = {"name": "wide", "prefixes": ["10.0.0.0/8"], "rtt_ms": {"us-east": 1.0, "eu-west": 2.0}}
+
+
+@pytest.mark.parametrize("network", ["10.4.0.0/24", "10.5.0.0/24", "10.4.1.0/24", "10.200.0.0/24"])
+def test_what_a_cache_keeps_for_a_scope_is_true_of_all_of_it(network: str) -> None:
+    """RFC 7871, 7.2.1: around a site inside another's prefix the wide answer is dealt out in
+    prefixes that leave it out, in whichever order a resolver asks."""
+    sites = [WIDE | {"distance_km": {}}, config_json()["sites"][1]]
+    state = authority(sites=sites)
+    answer = ask(with_option(subnet(network)), state)
+    address, _, scope = subnet_in(answer)
+    kept = ip_network((address, scope), strict=False)
+    paris = ip_network(IN_PARIS)
+    assert kept.overlaps(paris) == (addresses(answer) == [EU_WEST])
+    assert kept.overlaps(paris) == (network == IN_PARIS)
+
+
+@pytest.mark.parametrize(("network", "scope"), [(IN_PARIS, 24), ("192.0.2.0/24", 24)])
+def test_a_sticky_answer_holds_for_no_more_than_its_network(network: str, scope: int) -> None:
+    """The neighbour may hash elsewhere, whoever both belong to."""
+    policy = {"kind": "sticky", "members": ["us-east", "eu-west"]}
+    state = authority(service_json(policy=policy))
+    assert subnet_in(ask(with_option(subnet(network)), state))[2] == scope
