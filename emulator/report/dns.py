@@ -123,7 +123,7 @@ def render_explanations(
     for servers, explanation in groups:
         _explanation(servers, explanation, console, width)
     for server, why in mute.items():
-        paragraph(console, f"{server} says nothing: {why}", width, "red")
+        paragraph(console, f"{server}: {why}", width, "red")
 
 
 def _alike(told: Mapping[str, Explanation]) -> list[tuple[list[str], Explanation]]:
@@ -167,7 +167,8 @@ def _facts(told: Explanation) -> Iterator[str]:
     yield f"TTL {told.ttl_s} s{because}"
     if told.weighings:
         place = told.site or "no place that the server knows"
-        yield f"asked for {told.network}, which is {place}: known by the {told.by}"
+        by = "client subnet" if told.by == "client subnet" else f"{told.by}'s address"
+        yield f"asked for {told.network}, which is {place}: taken from the {by}"
     if any(weighing.kind in _DRAWN for weighing in told.weighings):
         yield "drawn anew for every question: the next answer may be another"
 
