@@ -85,7 +85,9 @@ def trade(sweep: Sweep) -> Trade:
     told = [d for some in found.values() for d in some]
     kinds = dict.fromkeys(d.client.kind for d in told)
     kind = _TELLING if _TELLING in kinds else next(iter(kinds), "")
-    felt = [d for d in told if d.client.kind == kind and _is_felt(d)]
+    of_kind = [d for d in told if d.client.kind == kind]
+    # Where no run is clear, those of whom it is predicted.
+    felt = [d for d in of_kind if d.unaffected < d.runs] or [d for d in of_kind if d.predicted]
     fault = next((d.fault for d in felt or told), "")
     cities = tuple(dict.fromkeys(d.client.city for d in felt if d.fault == fault))
     lines = (
@@ -107,10 +109,6 @@ def sweep_exit_code(sweep: Sweep) -> Exit:
     codes += [Exit.ENVIRONMENT for one in sweep.tried if one.error]
     order = (Exit.PASSED, Exit.INCONCLUSIVE, Exit.MISSED, Exit.ENVIRONMENT)
     return max(codes, key=order.index, default=Exit.PASSED)
-
-
-def _is_felt(one: Distribution) -> bool:
-    return one.unaffected < one.runs or not one.runs
 
 
 def _line(one: Tried, told: Sequence[Distribution]) -> Line:
