@@ -38,11 +38,9 @@ def corpus() -> Iterator[bytes]:
             yield query(name, qtype)
             yield query(name, qtype, use_edns=0, payload=1232)
     subnets = [dns.edns.ECSOption(a, n) for a, n in (("10.4.0.0", 24), ("10.3.0.0", 24))]
-    for option in (
-        *subnets,
-        dns.edns.GenericOption(3, b""),
-        dns.edns.GenericOption(10, b"cookie00"),
-    ):
+    nsid = dns.edns.GenericOption(dns.edns.OptionType.NSID, b"")
+    cookie = dns.edns.GenericOption(dns.edns.OptionType.COOKIE, b"cookie00")
+    for option in (*subnets, nsid, cookie):
         yield query("www.shop.test", options=[option])
     yield query("www.shop.test", use_edns=1)
     yield query("www.shop.test")[:-1]

@@ -36,6 +36,7 @@ class Counts:
         self.drops: Counter[tuple[str, ...]] = Counter()  # reason
         self.transitions: Counter[tuple[str, ...]] = Counter()  # service, region, state
         self.checks: Counter[tuple[str, ...]] = Counter()  # service, region, result, checker
+        self.unheard: Counter[str] = Counter()  # reports of vantage sites, by why
         self.generations: dict[str, Generation] = {}
         self.last_switch = (0.0, 0.0)  # seconds since 1970; of the lab's clock
         self.switch_over_s: dict[str, float] = {}  # service -> from verdict to answer, latest
@@ -112,6 +113,7 @@ def _counters(counts: Counts) -> Iterator[Metric]:
     subnets: Series = {(): counts.subnets}
     truncated: Series = {(): counts.truncated}
     checked = ["service", "region", "result", "checker"]
+    unheard: Series = {(reason,): count for reason, count in counts.unheard.items()}
     yield from (
         _counter("queries", "Queries answered.", ["transport", "qtype", "rcode"], counts.queries),
         _counter("answers", "Answers that name a region.", ["service", "region"], counts.answers),
@@ -122,6 +124,7 @@ def _counters(counts: Counts) -> Iterator[Metric]:
                  ["service", "region", "state"], counts.transitions),
         _counter("checks", "Health checks; checker is empty for the server's own.",
                  checked, counts.checks),
+        _counter("reports_dropped", "Reports of vantage sites not heard.", ["reason"], unheard),
     )  # fmt: skip
 
 

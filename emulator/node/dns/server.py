@@ -7,8 +7,9 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from emulator.clock import NS_PER_S, Clock
 from emulator.events import Event
@@ -17,16 +18,22 @@ from emulator.node.dns.answers import Answers
 from emulator.node.dns.authority import Authority, Draws
 from emulator.node.dns.commands import follow_commands
 from emulator.node.dns.config import Config, Service
+from emulator.node.dns.explain import Asking, explain_answer
 from emulator.node.dns.message import respond
 from emulator.node.dns.metrics import Counts, Families, exposition, make_registry
 from emulator.node.dns.options import SECRET_BYTES
 from emulator.node.dns.orders import Orders
+from emulator.node.dns.quorum import OWN
+from emulator.node.dns.reports import Reports, hear_reports
 from emulator.node.dns.routing import Emit, LiveRouting
 from emulator.node.dns.schedules import Checks
 from emulator.node.dns.sockets import bind
 from emulator.node.dns.tcp import Streams
 from emulator.node.dns.udp import Datagrams
 from emulator.node.dns.values import Checked
+from emulator.node.dns.zone import parse_name
+
+NAMES_TOLD = 500  # characters of them, to whom asks for another
 
 log = logging.getLogger(__name__)
 
@@ -84,16 +91,22 @@ class NameServer:
         config, live = self._config, self.live
         alarm = Alarm(live, self._clock)
 
-        def take(service: Service, region: str, checked: Checked) -> None:
-            live.take(service, region, checked)
+        def take(service: Service, region: str, checked: Checked, checker: str = OWN) -> None:
+            live.take(service, region, checked, checker)
             alarm.set()
 
+        live.restore(Path(config.state_file))  # before the first answer
         udp, tcp = bind(config.listen, config.port)
         streams = Streams(tcp, self.over_tcp, self.counts, config.tcp_idle_s)
         for bound in udp:
             Datagrams(bound, self.over_udp, self.counts)
         await admin.serve(config.admin, self._pages(streams))
-        checks = Checks(config.services, self._clock, take)
+        if config.reports:
+            reports = Reports(config.services, self._clock, take)
+            self.counts.unheard = reports.dropped
+            await hear_reports(config.reports, reports)
+        own = [service for service in config.services if not service.checkers]
+        checks = Checks(own, self._clock, take)
         orders = Orders(live, checks, self.reseed)
 
         def obey(line: str) -> None:
@@ -101,10 +114,10 @@ class NameServer:
             alarm.set()
 
         follow_commands(commands, obey)
-        live.restore(Path(config.state_file))
         alarm.set()
         log.info("%s serves %s on %s", config.server, config.zone, ", ".join(config.listen))
         await checks.run()
+        await asyncio.Event().wait()  # where vantage sites make all the checks
 
     def _hear(self, event: Event) -> None:
         self._emit(event)
@@ -116,7 +129,21 @@ class NameServer:
         return {
             "/metrics": (admin.METRICS, lambda _: exposition(registry)),
             "/state": (admin.JSON, lambda _: admin.as_json(self.live.view())),
+            "/explain": (admin.JSON, lambda fields: admin.as_json(self._explain(fields))),
         }
+
+    def _explain(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """An Explanation as JSON. KeyError: a field is missing; ValueError: one is wrong."""
+        name, source, subnet = fields["name"], fields["source"], fields.get("subnet", "")
+        authority = self.authority()
+        service = authority.zone.services.get(parse_name(name))
+        if service is None:
+            known = ", ".join(fqdn for each in self._config.services for fqdn in each.fqdns)
+            raise ValueError(f"{name} is no service's name; there are {known[:NAMES_TOLD]}")
+        asking = Asking(self._config.server, name, source, subnet)
+        routing = authority.routing
+        state = routing.services[service.name]
+        return asdict(explain_answer(asking, service, state, authority.askers, routing.serial))
 
     def _fold(self) -> None:
         self.over_udp.fold()
