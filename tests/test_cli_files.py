@@ -80,6 +80,15 @@ def test_a_plan_names_what_a_newcomer_asks_for(call):
     assert "\x1b" not in said.out
 
 
+def test_a_plan_says_how_names_are_answered(call):
+    """Policy, TTL, checks, who checks, whose timings; where cities go; who is never sent anyone."""
+    said = call("plan", Path(__file__).parent / "golden" / "valid" / "policies.yml").out
+    for word in ("failover:", "https 2 s x 2", "route53-fast", "azure-fast",
+                 "nearest by round trip",
+                 "us-west never serves hash: no policy names it"):  # fmt: skip
+        assert word in said
+
+
 def test_run_refuses_a_report_that_it_could_not_write(call, tmp_path):
     """Before the minute of traffic, not after it."""
     said = call("run", REGION_LOSS, "--json", tmp_path / "nowhere" / "report.json")

@@ -210,3 +210,12 @@ def test_graph_refuses_what_it_cannot_draw_or_write(call, tmp_path):
     assert call("graph", scenario).code == Exit.USAGE
     said = call("graph", TWO_REGION, "-o", tmp_path)
     assert (said.code, "cannot write" in said.err) == (Exit.USAGE, True)
+
+
+def test_a_city_that_is_sent_to_several_regions_has_no_thick_line():
+    """Under weights no single line is where DNS sends it."""
+    text = TWO_REGION.read_text(encoding="utf-8")
+    assert "==>" in graph_mermaid(plan_of(text))
+    drawn = text.replace("policy: latency", "policy: {weighted: {us-east: 3, eu-west: 1}}")
+    assert "==>" not in graph_mermaid(plan_of(drawn))
+    assert drawn != text

@@ -81,7 +81,8 @@ def _timeouts(run: Run) -> Iterator[tuple[str, str]]:
 
 def _nearest(run: Run) -> Iterator[tuple[str, str]]:
     for city, regions in run.preferred.items():
-        yield f"{city} goes to", regions[0] if regions else _ABSENT
+        sent = run.sent_to.get(city, {}).get("regions", regions[:1])
+        yield f"{city} goes to", ", ".join(sent) or _ABSENT
 
 
 def _paths(run: Run) -> Iterator[tuple[str, str]]:

@@ -68,6 +68,8 @@ def _why(policy: Policy, near: Near) -> Iterator[str]:
 
 def _words(policy: Policy, chosen: Sequence[str | Policy]) -> str:
     if policy.kind in {"weighted", "sticky"}:
+        if len(chosen) == 1:
+            return "the only one with a weight"
         weights = [w for w in policy.weights if w] or [1] * len(chosen)
         shares = " and ".join(f"{weight} of {sum(weights)}" for weight in weights)
         return f"by weight {shares}" if policy.kind == "weighted" else f"by hash, {shares}"

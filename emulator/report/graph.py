@@ -13,6 +13,7 @@ from typing import Any, Literal
 from emulator.events import Run
 from emulator.plan.model import Plan
 from emulator.plan.paths import round_trips_s
+from emulator.plan.sent import sent_cities
 from emulator.topology.model import City, NameServer, Region
 
 
@@ -32,7 +33,7 @@ class SiteNode:
     name: str
     place: str
     role: Literal["city", "name server"]
-    nearest: str = ""  # the region a city is sent to
+    nearest: str = ""  # the region a city is sent to; "": one of several
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def graph_of_plan(plan: Plan) -> Graph:
         [(site.name, site.kind, places[site.name]) for site in plan.sites],
         {pair: rtt_s * 1e3 for pair, rtt_s in round_trips_s(plan.paths).items()},
         services,
-        plan.preferred,
+        {city: sent.regions for city, sent in sent_cities(plan).items()},
     )
 
 
@@ -95,8 +96,15 @@ def graph_of_run(run: Run) -> Graph:
         [(site["name"], site["kind"], "") for site in run.sites],
         {(a, b): ms + one_way[b, a] for (a, b), ms in one_way.items() if (b, a) in one_way},
         run.services,
-        run.preferred,
+        {
+            city: run.sent_to.get(city, {}).get("regions", r[:1])
+            for city, r in run.preferred.items()
+        },
     )
+
+
+def _only(regions: Sequence[str]) -> str:
+    return regions[0] if len(regions) == 1 else ""
 
 
 def _graph(
@@ -104,7 +112,7 @@ def _graph(
     sites: Sequence[tuple[str, str, str]],
     rtts_ms: Mapping[tuple[str, str], float],
     services: Sequence[Mapping[str, Any]],
-    preferred: Mapping[str, Sequence[str]],
+    sent_to: Mapping[str, Sequence[str]],
 ) -> Graph:
     regions = tuple(
         RegionNode(site, place, _servers(services, site))
@@ -113,7 +121,7 @@ def _graph(
     )
     order = [region.name for region in regions]
     cities = [
-        SiteNode(site, place, "city", next(iter(preferred.get(site, ())), ""))
+        SiteNode(site, place, "city", _only(sent_to.get(site, ())))
         for site, kind, place in sites
         if kind == "client"
     ]

@@ -1,6 +1,6 @@
 """A topology as a Mermaid flowchart, for places that draw those: wikis, READMEs, pull requests.
 
-Thick lines lead to the nearest region, dotted ones are health checks; what stands on a line is
+Thick lines lead to where DNS sends a city, dotted ones are health checks; what stands on a line is
 the round trip. Ids are made by us (r1, c1, n1): a name may be a word of Mermaid's, such as `end`.
 """
 

@@ -159,7 +159,7 @@ def _root(graph: Graph, width: float, height: float) -> ET.Element:
 def _described(graph: Graph) -> str:
     """The picture for those who cannot see it."""
     return " ".join(
-        f"{city.name} is nearest to {city.nearest}, {graph.rtt(city.name, city.nearest)} away."
+        f"{city.name} is sent to {city.nearest}, {graph.rtt(city.name, city.nearest)} away."
         for city in graph.cities
         if (city.name, city.nearest) in graph.rtts_ms
     )
@@ -297,7 +297,7 @@ def _legend(graph: Graph, width: float) -> Iterator[tuple[str, list[str]]]:
     """A line's classes and what it means, wrapped."""
     columns = int((width - 36) / (SMALL_PX * _WIDE))
     if graph.cities:
-        yield "near line0", wrap("nearest region: where DNS sends the city", columns)
+        yield "near line0", wrap("the region that DNS sends the city to", columns)
     if graph.cities and len(graph.regions) > 1:
         yield "other", wrap("the other regions, where it goes when that one is DOWN", columns)
     if graph.name_servers:

@@ -9,13 +9,14 @@ from emulator.analysis.repeated import quantile
 from emulator.plan.bounds import bounds
 from emulator.plan.model import Plan
 from emulator.plan.predict import predict
+from emulator.plan.sent import sent_cities
 from emulator.report.status import columns_table
 from emulator.topology.model import CLIENT_KINDS
 from emulator.units import show_duration
 
 
 def render_plan(plan: Plan, console: Console) -> None:
-    """Hosts with addresses and daemons, delays with reasons, predicted recovery."""
+    """Hosts with addresses and daemons, delays with reasons, names, predicted recovery."""
     console.print(f"[bold]{plan.lab}[/]: {len(plan.hosts) + 1} containers, plan {plan.digest[:12]}")
     hosts = columns_table("  host", "role", "addresses", "daemons")
     for host in plan.hosts:
@@ -30,7 +31,39 @@ def render_plan(plan: Plan, console: Console) -> None:
         delay = show_duration(path.impairment.delay_ns / 1e9)
         paths.add_row(f"  {path.source}->{path.target}", delay, path.because)
     console.print(paths)
+    _render_names(plan, console)
     _render_bounds(plan, console)
+
+
+def _render_names(plan: Plan, console: Console) -> None:
+    """How each service's name is answered, and where the first one's leads."""
+    names = columns_table("  name", "policy", ">ttl", "checks", "by", "profile")
+    for service in plan.services:
+        check = service.dns.health_check
+        often = f"{check.kind} {check.interval_s:g} s x {check.fall}"
+        regions = " ".join(service.policy.regions())
+        names.add_row(
+            f"  {' '.join(service.names)}",
+            f"{service.policy.kind}: {regions}",
+            f"{service.ttl_s} s",
+            often,
+            " ".join(service.checkers),
+            service.dns.profile or "-",
+        )
+    console.print(names)
+    cities = columns_table("  city", "goes to", "because")
+    for city, sent in sent_cities(plan).items():
+        because = sent.because or "nearest by round trip"
+        cities.add_row(f"  {city}", ", ".join(sent.regions), because)
+    console.print(cities)
+    unserved = [
+        f"{region} never serves {service.name}: no policy names it"
+        for service in plan.services
+        for region in service.addresses
+        if region not in service.policy.regions()
+    ]
+    for line in unserved:
+        console.print(f"  {line}")
 
 
 def _render_bounds(plan: Plan, console: Console) -> None:
@@ -42,8 +75,9 @@ def _render_bounds(plan: Plan, console: Console) -> None:
         rows: dict[str, dict[str, str]] = {}
         likely = {(p.city, p.client): p.seconds for p in predict(plan, "power", region.name)}
         for bound in bounds(plan, "power", region.name):
-            seconds = likely[bound.city, bound.client]
-            shown = (quantile(seconds, 0.5), quantile(seconds, 0.9), bound.total_s)
+            seconds = likely.get((bound.city, bound.client))  # none where a draw decides
+            spread = (quantile(seconds, 0.5), quantile(seconds, 0.9)) if seconds else ()
+            shown = (*spread, bound.total_s)
             rows.setdefault(bound.city, {})[bound.client] = " / ".join(f"{s:.1f}" for s in shown)
             kinds = reasons.setdefault(bound.because, [])
             kinds += [bound.client] if bound.client not in kinds else []
