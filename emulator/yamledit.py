@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 
 import yaml
@@ -21,12 +21,12 @@ def set_value(text: str, path: str, value: str) -> str:
             return _replaced(text, node, f" {_nested(keys[depth:], value)}")
         if not isinstance(node, yaml.MappingNode):
             raise ValueError(f"{where} is no mapping, so it has no {key}")
-        found = _member(node, key)
-        if found is None:
+        member = next((pair for pair in node.value if pair[0].value == key), None)
+        if member is None:
             return _added(text, node, f"{key}: {_nested(keys[depth + 1 :], value)}")
-        if not node.start_mark.index <= found.start_mark.index < node.end_mark.index:
+        name, node = member
+        if node.start_mark.index < name.end_mark.index:  # where its anchor stands
             raise ValueError(f"{'.'.join(keys[: depth + 1])} is an alias; write it out there")
-        node = found
     if isinstance(node, yaml.CollectionNode) and not node.flow_style:
         raise ValueError(f"{path} holds several lines; write its setting in one, like {{a: b}}")
     return _replaced(text, node, f" {_scalar(value)}" if _is_empty(node) else _scalar(value))
@@ -58,10 +58,6 @@ def _root(text: str) -> yaml.Node:
     return node
 
 
-def _member(node: yaml.MappingNode, key: str) -> yaml.Node | None:
-    return next((value for name, value in node.value if name.value == key), None)
-
-
 def _is_empty(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and not node.style and not node.value
 
@@ -75,7 +71,9 @@ def _nested(keys: list[str], value: str) -> str:
 
 
 def _scalar(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+    if _PLAIN.fullmatch(value):
+        return value
+    return str(yaml.safe_dump(value, default_style='"', width=math.inf)).rstrip("\n")
 
 
 def _replaced(text: str, node: yaml.Node, by: str) -> str:
