@@ -61,6 +61,7 @@ class Streams:
         self._limit = min(limit, raise_file_limit(limit + SPARE_FILES) - SPARE_FILES)
         self._epoll = select.epoll()
         self._connections: OrderedDict[int, Connection] = OrderedDict()  # the longest idle first
+        self._listeners = listeners
         for listener in listeners:
             listener.listen(BACKLOG)
             self._loop.add_reader(listener, self._accept, listener)
@@ -69,6 +70,20 @@ class Streams:
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    def connections(self) -> list[Connection]:
+        """Those that are open, the longest idle first."""
+        return list(self._connections.values())
+
+    def close(self) -> None:
+        """Every connection, and answer no more."""
+        for connection in self.connections():
+            self._close(connection)
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+        self._loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        self._sweeping.cancel()
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(TURN):
@@ -140,7 +155,7 @@ class Streams:
             if oldest.active > long_ago:
                 break
             self._close(oldest, "idle")
-        self._loop.call_later(self._idle_s / SWEEPS, self._sweep)
+        self._sweeping = self._loop.call_later(self._idle_s / SWEEPS, self._sweep)
 
     def _close(self, connection: Connection, reason: str = "") -> None:
         if reason:
