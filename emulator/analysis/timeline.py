@@ -126,8 +126,8 @@ class History:
     def held_ttl(self, city: str, ttl: int) -> int:
         """How long the city's resolver holds an answer of this TTL (s)."""
         settings = self._asked(city).get("settings", {})
-        least, most = (int(settings.get(f"cache-{end}-ttl", ttl)) for end in ("min", "max"))
-        return min(max(ttl, least), most)
+        at_least = max(ttl, int(settings.get("cache-min-ttl", 0)))
+        return min(at_least, int(settings.get("cache-max-ttl", at_least)))
 
     def _asked(self, city: str) -> dict[str, Any]:
         return self.run.resolvers.get(city, {}) if self.run else {}

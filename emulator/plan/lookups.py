@@ -16,6 +16,7 @@ costs a try of the stub resolver; here all of them live).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.plan.model import Plan
@@ -53,6 +54,11 @@ class Lookups:
         return min(STALE_TTL_S if self.is_stale else 1, self.ttl_s)
 
 
+def _held_s(settings: Mapping[str, str], ttl_s: int) -> int:
+    at_least_s = max(ttl_s, int(settings.get("cache-min-ttl", 0)))
+    return min(at_least_s, int(settings.get("cache-max-ttl", at_least_s)))
+
+
 def lookups_of(plan: Plan, city: City) -> Lookups:
     """The way of this city's clients."""
     trips_s, service = round_trips_s(plan.paths), plan.services[0]
@@ -72,12 +78,11 @@ def lookups_of(plan: Plan, city: City) -> Lookups:
     servers = tuple(s.name for s in plan.sites if s.kind == "dns")
     to_servers = tuple(trips_s[site, server] for server in servers)
     settings = resolver_of(plan.topology, city).settings
-    least, most = (int(settings.get(f"cache-{e}-ttl", service.ttl_s)) for e in ("min", "max"))
     patience_s = int(settings.get("serve-expired-client-timeout", 0)) / 1e3
     return Lookups(
         ask_s=trips_s[city.name, site],
         fetch_s=max(to_servers),
-        ttl_s=min(max(service.ttl_s, least), most),
+        ttl_s=_held_s(settings, service.ttl_s),
         is_cached=True,
         is_stale=settings.get("serve-expired") == "yes" and patience_s < max(to_servers) + SLOW_S,
         servers=servers,
