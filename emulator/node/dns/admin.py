@@ -11,7 +11,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from emulator.errors import NotReady
 
@@ -51,14 +51,14 @@ def respond_to(request: bytes, pages: Mapping[str, tuple[str, Page]]) -> Answer:
     method, target, _ = words
     if method != "GET":
         return _said("405 Method Not Allowed", "there is GET only")
-    parts = urlsplit(target)
-    if parts.path not in pages:
+    path, _, query = target.partition("?")
+    if path not in pages:
         return _said("404 Not Found", f"there are {', '.join(pages)}")
-    kind, page = pages[parts.path]
+    kind, page = pages[path]
     try:
-        return Answer("200 OK", kind, page(dict(parse_qsl(parts.query))))
+        return Answer("200 OK", kind, page(dict(parse_qsl(query))))
     except KeyError as error:
-        return _said("400 Bad Request", f"{parts.path} needs {error.args[0]}=")
+        return _said("400 Bad Request", f"{path} needs {error.args[0]}=")
     except ValueError as error:
         return _said("400 Bad Request", str(error))
 
