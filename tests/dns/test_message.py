@@ -332,6 +332,13 @@ def test_malformed_queries_get_formerr(case: str) -> None:
     assert not answer[2] & 0x04
 
 
+def test_no_question_is_malformed_but_its_edns_is_answered() -> None:
+    """RFC 6891, 7: OPT comes back where it could be read."""
+    plain, edns = query(use_edns=False), query(use_edns=0)
+    answer = ask(edns[:4] + struct.pack("!4H", 0, 0, 0, 1) + edns[len(plain) :])
+    assert (answer.rcode(), answer.question, answer.edns) == (dns.rcode.FORMERR, [], 0)
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"\x00" * 11, query()[:2] + b"\x80" + query()[3:]],

@@ -64,9 +64,10 @@ def respond(data: bytes, source: str, transport: Transport, state: Authority) ->
         asked = parse_options(query.edns.options) if query.edns else Asked()
     except MalformedError:
         return _write(data, query, sender, Asked(), Reply(FORMERR), state)
-    reply = Reply(NOERROR)  # to no question: a server cookie is all that is asked for
     if query.question:
         reply = make_reply(query.question, asked.subnet, source, state)
+    else:
+        reply = Reply(NOERROR if asked.client_cookie else FORMERR)
     return _write(data, query, sender, asked, reply, state)
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from emulator.node.dns.wire import COOKIE, OPT, Edns, MalformedError
+from emulator.node.dns.wire import OPT, Edns, MalformedError
 
 UDP_SIZE = 1232  # bytes: fits IPv6's smallest MTU unfragmented (DNS flag day 2020)
 SECRET_BYTES = 32  # the longest key that blake2s takes
 
-NSID, CLIENT_SUBNET = 3, 8
+NSID, CLIENT_SUBNET, COOKIE = 3, 8, 10
 
 _SUBNET = struct.Struct("!HBB")  # family, source prefix length, scope prefix length
 _FAMILY_BITS = {0: 0, 1: 32, 2: 128}  # 0, no family at all, can only say "do not use mine"

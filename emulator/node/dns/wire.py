@@ -13,7 +13,6 @@ from dataclasses import dataclass
 HEADER = struct.Struct("!6H")  # id, flags, and the counts of the four sections
 QUESTION = struct.Struct("!HH")  # type and class, behind the name
 OPT = 41
-COOKIE = 10  # EDNS option code, RFC 7873
 
 _RECORD = struct.Struct("!HHIH")  # type, class, ttl, length of the data
 _OPTION = struct.Struct("!HH")
@@ -46,8 +45,8 @@ class Edns:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All of a query that an answer depends on. No question: it asks for a server cookie alone
-    (RFC 7873, 5.4)."""
+    """All of a query that an answer depends on. Only who wants a server cookie alone may have no
+    question (RFC 7873, 5.4)."""
 
     question: Question | None
     edns: Edns | None
@@ -64,8 +63,6 @@ def parse_query(data: bytes) -> Query:
         edns = _find_edns(data, start, counts)
     except (struct.error, IndexError) as error:
         raise MalformedError("ends too early") from error
-    if not question and not (edns and any(code == COOKIE for code, _ in edns.options)):
-        raise MalformedError("no question")
     return Query(question, edns)
 
 
