@@ -92,7 +92,10 @@ def test_an_answer_without_addresses_is_told_in_words(out, rcode, words):
     """A name that is not of the zone, or none of its names."""
     nothing = replace(EXPLAINED, rcode=rcode, weighings=(), regions=(), addresses=())
     render_explanations("nosuch.shop.test", {"ns1": nothing}, {}, out)
-    assert lines(out)[1] == f"ns1 answers: {rcode}, {words}"
+    assert lines(out)[1:] == [
+        f"ns1 answers: {rcode}, {words}",
+        "  resolvers may keep that for 5 s",
+    ]
 
 
 def test_a_forced_region_stands_beside_what_its_checks_say(out):

@@ -18,11 +18,10 @@ from emulator.cli.common import (
 )
 from emulator.controller.dns import (
     FORCED_STATES,
-    asking_from,
-    explanations,
     force,
     metrics,
 )
+from emulator.controller.explain import asking_from, explanations, is_service, no_service
 from emulator.controller.scrape import Meter
 from emulator.errors import UsageError, WanError
 from emulator.report.dns import render_explanations, render_forced, top_table
@@ -132,9 +131,12 @@ def explain(
         question = {"name": name, "source": asking.source, "subnet": asking.subnet}
         echo_json(question | {"answers": answers})
         return
+    out = console()
+    if not is_service(lab, name):
+        out.print(no_service(lab, name), soft_wrap=True)
     mute = {server: str(a["error"]) for server, a in answers.items() if "error" in a}
     told = {s: _explanation(s, a) for s, a in answers.items() if s not in mute}
-    render_explanations(f"{name}, asked by {asking}", told, mute, console())
+    render_explanations(f"{name}, asked by {asking}", told, mute, out)
     if not told:
         raise WanError("no name server answers")
 

@@ -6,12 +6,9 @@ and its `dns` daemon; one that does not answer in `ASK_S` is named, never waited
 
 from __future__ import annotations
 
-import ipaddress
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab, locked
@@ -26,19 +23,6 @@ HTTP_ERROR = 22  # curl's exit code for a status of 400 or above
 FORCED_STATES = ("down", "up", "drain", "auto")
 
 State = dict[str, Any]  # of one name server, as its /state says; {"error": why} of one that is mute
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """Whom an answer is for: the address that asks and the network it tells of, "" for none."""
-
-    source: str
-    subnet: str
-    words: str  # "paris's resolver"
-
-    def __str__(self) -> str:
-        subnet = f" for client subnet {self.subnet}" if self.subnet else ""
-        return f"{self.words} ({self.source}){subnet}" if self.words else f"{self.source}{subnet}"
 
 
 def name_servers(lab: Lab) -> list[str]:
@@ -80,10 +64,10 @@ def services_with(lab: Lab, region: str, service: str | None = None) -> list[str
     """The services that this region has; `service`: only that one. Raises UsageError."""
     regions = [r.name for r in lab.plan.topology.regions]
     if region not in regions:
-        raise UsageError(f"{region} is no region of lab {lab.name}; {_near(region, regions)}")
+        raise UsageError(f"{region} is no region of lab {lab.name}; {near(region, regions)}")
     names = [s.name for s in lab.plan.services]
     if service is not None and service not in names:
-        raise UsageError(f"{service} is no service of lab {lab.name}; {_near(service, names)}")
+        raise UsageError(f"{service} is no service of lab {lab.name}; {near(service, names)}")
     having = [s.name for s in lab.plan.services if region in s.addresses]
     chosen = [name for name in having if service in (None, name)]
     if not chosen:
@@ -198,80 +182,40 @@ def name_server_states(
 ) -> dict[str, State]:
     """What each name server holds about every region: its /state, or {"error": why it is mute}.
     `servers` (): all; UsageError for one that is none."""
-    replies = _ask(lab, "/state", servers, within_s)
-    return {server: _decoded(reply) for server, reply in replies.items()}
-
-
-def explanations(
-    lab: Lab, name: str, asking: Asking, servers: Iterable[str] = ()
-) -> dict[str, dict[str, Any]]:
-    """Why each name server answers this name so: JSON of steering.Explanation, or {"error": why}.
-    `servers` (): all. Raises UsageError for one that is none."""
-    question = {"name": name, "source": asking.source}
-    question |= {"subnet": asking.subnet} if asking.subnet else {}
-    replies = _ask(lab, f"/explain?{urlencode(question)}", servers)
-    return {server: _decoded(reply) for server, reply in replies.items()}
+    replies = ask(lab, "/state", servers, within_s)
+    return {server: decoded(reply) for server, reply in replies.items()}
 
 
 def metrics(
     lab: Lab, servers: Iterable[str] = (), within_s: float = ASK_S
 ) -> dict[str, dict[str, Any]]:
     """What each name server counted: {"text": in Prometheus' format}, or {"error": why}."""
-    return _ask(lab, "/metrics", servers, within_s)
+    return ask(lab, "/metrics", servers, within_s)
 
 
-def asking_from(lab: Lab, origin: str, subnet: str = "") -> Asking:
-    """A city as the name servers see it, or an address. Raises UsageError."""
-    if subnet:
-        subnet = _network(subnet)
-    cities = {city.name: city for city in lab.plan.topology.cities}
-    if origin not in cities:
-        return Asking(_address(origin, cities), subnet, "")
-    resolver = cities[origin].resolver
-    if resolver.kind == "none":
-        return Asking(_client(lab, origin), subnet, f"{origin}'s client")
-    keeper = resolver.at or origin
-    whose = f"{keeper}'s resolver" + (f", which {origin} asks" if resolver.at else "")
-    if not subnet and (resolver.ecs or cities[keeper].resolver.ecs):
-        subnet = next(s.lan_prefix or "" for s in lab.plan.sites if s.name == origin)
-    return Asking(lab.plan.resolvers[keeper], subnet, whose)
-
-
-def _client(lab: Lab, city: str) -> str:
-    interfaces = lab.spec(f"{city}/client").interfaces
-    return interfaces[0].addresses[0].split("/")[0]
-
-
-def _address(text: str, cities: Iterable[str]) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        near = _near(text, cities)
-        raise UsageError(f"--from: {text} is no city of this lab and no address; {near}") from None
-
-
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text, strict=False))
-    except ValueError as error:
-        raise UsageError(f"--subnet: {error}; write it like 10.4.0.0/24") from error
-
-
-def _ask(
+def ask(
     lab: Lab, path: str, servers: Iterable[str] = (), within_s: float = ASK_S
 ) -> dict[str, dict[str, Any]]:
-    """Each server's answer as {"text": ...}, or {"error": why there is none}."""
+    """Each server's page by HTTP as {"text": ...}, or {"error": why there is none}."""
+    argv = ["curl", "-sS", "--fail-with-body", "--max-time", f"{within_s:g}", ADMIN + path]
+    return run_in(lab, lambda _: argv, servers, within_s)
+
+
+def run_in(
+    lab: Lab,
+    argv: Callable[[str], list[str]],
+    servers: Iterable[str] = (),
+    within_s: float = ASK_S,
+) -> dict[str, dict[str, Any]]:
+    """What a program prints in each name server's host: {"text": ...}, or {"error": why not}."""
     known = name_servers(lab)
     chosen = list(servers) or known
     for server in chosen:
         if server not in known:
-            near = _near(server, known)
-            raise UsageError(f"{server} is no name server of lab {lab.name}; {near}")
+            raise UsageError(f"{server} is no name server of lab {lab.name}; {near(server, known)}")
     mute = {server: {"error": why} for server, why in _fallen(lab).items()}
-    argv = ["curl", "-sS", "--fail-with-body", "--max-time", f"{within_s:g}", ADMIN + path]
-    run = ("run", {"argv": argv})
-    answers = lab.wan.hosts({server: run for server in chosen if server not in mute}, within_s)
-    told = {server: _text(answer) for server, answer in answers.items()}
+    runs = {server: ("run", {"argv": argv(server)}) for server in chosen if server not in mute}
+    told = {server: _text(a) for server, a in lab.wan.hosts(runs, within_s).items()}
     return {server: told.get(server) or mute[server] for server in chosen}
 
 
@@ -281,11 +225,12 @@ def _text(answer: Mapping[str, Any]) -> dict[str, Any]:
     if answer.get("rc") == HTTP_ERROR and answer.get("out"):
         return {"error": answer["out"].strip()}
     if answer.get("rc"):
-        return {"error": f"its dns daemon does not answer: {answer.get('err', '').strip()}"}
+        last = answer.get("err", "").strip().rpartition("\n")[2]
+        return {"error": f"its dns daemon does not answer: {last}"}
     return {"text": answer.get("out", "")}
 
 
-def _decoded(reply: Mapping[str, Any]) -> dict[str, Any]:
+def decoded(reply: Mapping[str, Any]) -> dict[str, Any]:
     """JSON out of an answer's text; an error stays one."""
     if "error" in reply:
         return dict(reply)
@@ -323,7 +268,7 @@ def _failure(answer: Mapping[str, Any]) -> str:
     return str(answer.get("error", ""))
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
     names = list(known)
     return suggest(word, names) or f"there are {', '.join(names)}"
 

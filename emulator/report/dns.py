@@ -164,7 +164,10 @@ def _explanation(servers: list[str], told: Explanation, console: Console, width:
 
 def _facts(told: Explanation) -> Iterator[str]:
     because = f", {told.ttl_because}" if told.ttl_because else ""
-    yield f"TTL {told.ttl_s} s{because}"
+    if told.addresses:
+        yield f"TTL {told.ttl_s} s{because}"
+    elif told.ttl_s:
+        yield f"resolvers may keep that for {told.ttl_s} s"
     if told.weighings:
         place = told.site or "no place that the server knows"
         by = "client subnet" if told.by == "client subnet" else f"{told.by}'s address"

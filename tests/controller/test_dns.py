@@ -10,13 +10,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from emulator.clock import NS_PER_S
 from emulator.controller.dns import (
-    asking_from,
-    explanations,
     force,
     name_server_states,
     stranded,
     tell_force,
 )
+from emulator.controller.explain import asking_from, explanations
 from emulator.controller.inject import inject
 from emulator.controller.lab import Lab
 from emulator.controller.scrape import Meter, between, read_scrape, totals
@@ -63,10 +62,14 @@ class DnsWorld(World):
         }
         self.deaf: set[str] = set()
         self.asked = 0
+        self.queries: list[list[str]] = []
 
     def _answer(self, host: str, op: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if op == "run" and arguments["argv"][0] == "curl":
             return {"rc": 0, "out": self._page(host, arguments["argv"][-1]), "err": ""}
+        if op == "run" and "dnslib" in arguments["argv"][2]:
+            self.queries.append(arguments["argv"])
+            return {"rc": 0, "out": '{"rcode": "NXDOMAIN", "addresses": [], "ttl_s": 5}', "err": ""}
         if op == "send" and arguments["daemon"] == "dns":
             order = json.loads(arguments["line"])
             if order["op"] == "force" and host not in self.deaf:
@@ -217,6 +220,21 @@ def test_an_explanation_is_asked_of_each_server_by_http(lab):
     assert answers == {"ns2": {"url": url}}
     with pytest.raises(UsageError, match="ns3 is no name server"):
         explanations(lab, "www.shop.test", asking_from(lab, "paris"), ["ns3"])
+
+
+def test_a_name_that_is_no_service_is_asked_as_a_resolver_asks(world, lab):
+    """Over DNS, of each server at its own address; no policy had a part in the answer."""
+    answers = explanations(lab, "nosuch.shop.test", asking_from(lab, "paris"))
+    assert {s: (a["rcode"], a["ttl_s"], a["weighings"]) for s, a in answers.items()} == {
+        "ns1": ("NXDOMAIN", 5, ()),
+        "ns2": ("NXDOMAIN", 5, ()),
+    }
+    assert [argv[-2:] for argv in world.queries] == [
+        ["nosuch.shop.test", "198.18.5.53"],
+        ["nosuch.shop.test", "198.18.6.53"],
+    ]
+    with pytest.raises(UsageError, match=r"'www\.\.test' is no domain name"):
+        explanations(lab, "www..test", asking_from(lab, "paris"))
 
 
 def test_a_mute_name_server_says_why(world, lab):
