@@ -143,7 +143,11 @@ def _health_check() -> Schema:
     )
     return _object(
         {
-            "type": {"enum": list(get_args(CheckKind)), "description": "Default http."},
+            "type": {
+                "enum": list(get_args(CheckKind)),
+                "description": "Default http. tcp hears only that the balancer listens: no drain, "
+                "no dead server. https takes three round trips within the timeout.",
+            },
             "interval": _duration("Between checks; default 1s."),
             "timeout": _duration("Of one check, never above the interval; default 1s."),
             "fall": _integer(1, 100, "Failures until DOWN, in a row or as clear says; default 3."),
