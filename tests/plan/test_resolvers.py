@@ -1,4 +1,4 @@
-"""Resolvers of every sort in the plan: who is asked, what is rendered, what it means for recovery."""
+"""Resolvers of every sort in the plan: who is asked, what is written, what it does to recovery."""
 
 from __future__ import annotations
 
