@@ -28,6 +28,8 @@ def test_a_rendered_file_is_read_whole(tmp_path: Path) -> None:
     [
         ({"timeout_s": 1.5}, "timeout_s must be above 0 and at most interval_s"),
         ({"fall": 0}, "fall, rise and clear are 1 at least"),
+        ({"hold_down_s": -1}, "hold_down_s is 0 at least"),
+        ({"quorum": 1}, r"quorum is in \[0, 1\)"),  # more than all never say so
         ({"regions": {}}, "and a region"),
         ({"surprise": 1}, "surprise"),
         ({"policy": {"kind": "nearest", "members": ["us-east"]}}, "no policy 'nearest'"),

@@ -47,6 +47,8 @@ class HealthCheck:
             raise ValueError("timeout_s must be above 0 and at most interval_s")
         if self.fall < 1 or self.rise < 1 or (self.clear is not None and self.clear < 1):
             raise ValueError("fall, rise and clear are 1 at least")
+        if self.hold_down_s < 0:
+            raise ValueError("hold_down_s is 0 at least")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,8 @@ class Service:
             raise ValueError(f"{self.name}: needs a name and a region")
         if not set(self.policy.regions()) <= set(self.regions):
             raise ValueError(f"{self.name}: its policy names a region that does not have it")
+        if not 0 <= self.quorum < 1 or self.ramp_s < 0:
+            raise ValueError(f"{self.name}: quorum is in [0, 1), ramp_s is 0 at least")
         _check_policy(self.policy)
 
 

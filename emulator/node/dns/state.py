@@ -23,7 +23,7 @@ def service_view(
 
 def region_view(state: RegionState, health: RegionHealth) -> dict[str, Any]:
     """One region: the verdict beside what overrides it, and the opinions it comes from. `since`
-    and `held_until` are None where there was no verdict, or no hold."""
+    and `held_until` are None where there was no verdict, or no hold; a hold may be over."""
     opinions = {
         checker: {
             "health": opinion.health.state,
