@@ -32,7 +32,11 @@ class Narrator:
         self._pulse_at = 0 if pulse else None
         self._zero: int | None = None
         self._regions = {a: r for s in plan.services for r, a in s.addresses.items()}
-        self._answered = {city: regions[0] for city, regions in plan.preferred.items()}
+        self._servers = {site.name for site in plan.sites if site.kind == "dns"}
+        lans = {site.name: site.lan_prefix or "" for site in plan.sites}
+        first = {city: regions[0] for city, regions in plan.preferred.items()}
+        # By resolver, and by the network where an answer is for one alone.
+        self._answered = {**first, **{lans[city]: region for city, region in first.items()}}
         self._failed: dict[tuple[str, str], int] = {}  # (city, client) -> last failed start
         self._well_since: dict[tuple[str, str], int] = {}  # the same -> first good start after it
         self._served: Counter[str] = Counter()
@@ -84,7 +88,8 @@ class Narrator:
         named = [self._regions[a] for a in event["addresses"] if a in self._regions]
         regions = " and ".join(sorted(named))
         whom = event.get("subnet") or city
-        if not regions or self._answered.get(whom) == regions:
+        is_told = event["source"] in self._servers  # else it is a resolver that answers
+        if not regions or not is_told or self._answered.get(whom) == regions:
             return
         self._answered[whom] = regions
         self._say(event["t"], f"{city}'s resolver is given {regions} by {event['source']}")
