@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import dns.rcode
 import pytest
 
 from emulator.node.dns.authority import Authority
-from emulator.node.dns.records import Name
+from emulator.node.dns.records import Name, encode_records
 from tests.dns.examples import authority, service_json
 from tests.dns.messages import STATE, addresses, answer_to, ask, flags_of, option, query
 
@@ -72,3 +73,18 @@ def test_glue_is_left_out_before_anything_is_truncated() -> None:
     assert len(addresses(answer)) == 20
     assert not answer.additional
     assert "TC" not in flags_of(answer)
+
+
+def test_ten_thousand_names_over_a_hundred_regions_share_their_bytes() -> None:
+    """What is kept of encoded records grows with the different answers, not with the names."""
+    regions = {
+        f"r{n}": {"address": f"198.18.{n}.1", "health": ["192.0.2.1", 9001]} for n in range(100)
+    }
+    fqdns = [f"n{n}.shop.test" for n in range(10_000)]
+    state = authority(service_json(fqdns=fqdns, regions=regions))
+    assert len(state.zone.names) == 10_000 + 3  # the apex and two name servers
+    encode_records.cache_clear()
+    for name in fqdns[::500]:
+        assert addresses(ask(query(name), state)) == ["198.18.0.1"]
+        assert ask(query(f"x.{name}"), state).rcode() == dns.rcode.NXDOMAIN
+    assert encode_records.cache_info().currsize < 10
