@@ -80,6 +80,7 @@ MISTAKES = [
     ("validate",),
     ("kill", "us-east", "--loss", "lots"),
     ("kill", "us-east", "--how", "magic"),
+    ("kill", "us-east", "--how", "force"),
     ("kill", "us-east", "--delay", "3s"),
     ("kill", "us-east", "--how", "drain", "--from", "paris"),
     ("pcap", "us-east", "--seconds", "-1"),

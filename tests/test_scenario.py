@@ -72,6 +72,8 @@ def test_an_objective_is_read_as_it_is_said(
         ("resets == 0 after heal over udp", {"period": Period("after"), "client": "udp"}),
         ("recovery_s <= 1s during a-down from b", {"period": Period("down", "a"), "city": "b"}),
         ("predicted recovery_s <= 1 s", {"is_predicted": True, "statistic": "p100"}),
+        ("dns_queries_per_s <= 2.5 from a", {"bound": 2.5, "statistic": "", "city": "a"}),
+        ("dns_queries_per_s > 1/s during faults", {"bound": 1.0, "period": Period("faults")}),
         ("recovery_s.p90 <= predicted.p99", {"bound_predicted": "p99", "bound": 0.0}),
         ("recovery_s <= predicted", {"bound_predicted": "p100", "is_predicted": False}),
     ],
@@ -189,3 +191,11 @@ def test_the_end_comes_after_the_last_heal(end: str) -> None:
     with pytest.raises(FileProblems, match=r"at 60 s, before its last fault is healed \(60 s\)"):
         parse_scenario(text, "x.yaml")
     assert parse_scenario(text.replace(f"end: {end}", "end: +51s"), "x.yaml").longest_s == 61
+
+
+def test_queries_are_of_no_kind_of_client():
+    """A resolver asks for all of them."""
+    with pytest.raises(ValueError, match="not of a kind of client; leave over out"):
+        parse_objective("dns_queries_per_s <= 1 over http")
+    with pytest.raises(FileProblems, match="is of a run, not of a window"):
+        parse_scenario(HEAD + "steps: []\nsteady_state: [dns_queries_per_s <= 1]\n", "x.yaml")

@@ -184,3 +184,26 @@ def test_a_scenario_that_fits_has_no_problems() -> None:
         "objectives: [relapses == 0 during new-york-down, resets == 0 during us-east/edge-down]\n"
     )
     assert check_targets(read, NAMES) == []
+
+
+def problems_of(step: str) -> list[str]:
+    return [str(p) for p in check_targets(scenario(f"steps: [{step}]\n"), NAMES)]
+
+
+def test_regions_are_forced_for_services_that_are_there() -> None:
+    """A group or tag of regions too; what is no region has no answers to be forced."""
+    assert problems_of("{at: 1s, force: tag:edge, state: up, service: www}") == []
+    (city,) = problems_of("{at: 1s, force: paris, state: up}")
+    assert "'paris' is no region" in city
+    (service,) = problems_of("{at: 1s, force: us-east, state: up, service: ww}")
+    assert "no service of the lab is called 'ww' (did you mean www?)" in service
+
+
+def test_a_forced_service_is_no_site() -> None:
+    """It stays as it is where groups and tags become names, and nothing is healed by it."""
+    text = "steps:\n  - {at: 1s, force: tag:edge, state: up, service: www}\n"
+    (step,) = resolve_targets(scenario(text), NAMES).steps
+    assert isinstance(step, Kill)
+    assert (step.target, step.peers, step.sides) == (
+        ("us-east", "eu-west"), ("www",), (("us-east", "eu-west"),),
+    )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from emulator.analysis.explain import explain
 from emulator.analysis.recovery import measure
-from emulator.events import Proxy
+from emulator.events import Forced, Proxy
 from tests.analysis.stories import OPEN, region_loss
 from tests.builders import ADDRESSES, Story, ns
 
@@ -121,3 +121,15 @@ def test_datagrams_lost_with_one_server_are_explained_by_conntrack():
     text = why(story)
     assert "pinned to the dead server" in text
     assert "RST" not in text  # what the wire saw of the site is not that host's
+
+
+def test_a_forced_region_was_not_broken():
+    """The words say what changed: what name servers answer."""
+    story = Story().fault(10, how="force", healed=20).requests(0, 40, region="us-east")
+    for server in ("ns1", "ns2"):
+        story.events.append(
+            Forced(t=ns(10.01), server=server, service="www", region="us-east", state="down")
+        )
+    assert why(story).startswith(
+        "us-east was forced down in DNS: new lookups go elsewhere, open connections stay."
+    )
