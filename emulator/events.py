@@ -48,7 +48,7 @@ class Run(Event):
     sites: list[dict[str, Any]]  # name, kind, prefixes
     services: list[dict[str, Any]]  # name, fqdn, port, addresses, ttl_s, interval_s, timeout_s, ...
     paths: list[dict[str, Any]]  # source, target, one_way_ms, measured_ms, because
-    preferred: dict[str, list[str]]  # city -> regions, nearest first
+    preferred: dict[str, list[str]]  # city -> regions, each once those before it are lost
     bounds: dict[str, list[dict[str, Any]]]  # "power us-east" -> city, client, total_s, ...
     timeouts: dict[str, dict[str, float]]  # city -> lookup_s, connect_s, response_s
     objectives: list[dict[str, Any]]

@@ -10,7 +10,7 @@ from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.windows import WINDOW_NS, WINDOW_REQUESTS, Evidence
 from emulator.analysis.wire import Senders
 from emulator.clock import NS_PER_S
-from emulator.events import Connection, Request
+from emulator.events import Connection, Request, Run
 
 # How a client's own close came about when it had waited in vain (Connection.detail).
 _SILENT = ("stalled", "timeout", "response", "connect", "silent")
@@ -46,14 +46,20 @@ def fates(history: History, client: Client, began: int, until: int) -> tuple[dic
     return dict(became), reset
 
 
+def _preferred(run: Run, city: str) -> list[str]:
+    """The regions that a city is sent to, in order; none where a draw decides among several."""
+    is_drawn = len(run.sent_to.get(city, {}).get("regions", ())) > 1
+    return [] if is_drawn else run.preferred.get(city, [])
+
+
 def reversion(
     history: History, life: FaultLife, client: Client, seen: Evidence, until: int | None
 ) -> Reversion | None:
     """When a client that prefers a healed region was served by it again, for 3 s and 10 requests.
 
-    None when it does not apply: not healed, another region preferred, or never left.
+    None when it does not apply: not healed, another or no single region preferred, or never left.
     """
-    preferred = history.run.preferred.get(client.city, []) if history.run else []
+    preferred = _preferred(history.run, client.city) if history.run else []
     if life.healed is None or not preferred or preferred[0] not in life.sites:
         return None
     if all(r.region == preferred[0] for r in _answered(seen.between(life.began, life.healed))):

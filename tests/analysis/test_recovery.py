@@ -308,6 +308,13 @@ def test_recovery_only_by_the_heal_is_said():
     assert row.reason == "only once the fault was healed"
 
 
+def test_where_a_draw_decides_nobody_goes_home():
+    """A city that is sent to several regions has none that it could return to."""
+    sent_to = {"new-york": {"regions": ["us-east", "eu-west"], "because": "by weight"}}
+    story = Story(sent_to=sent_to).fault(10, healed=40).requests(0, 10).dead(10, 12)
+    assert only_row(story.requests(12, 60, region="eu-west")).reversion is None
+
+
 def test_lasting_connections_stay_where_they_are():
     """Nothing moves an open connection back."""
     row = row_of(measure(region_loss().history()), kind="keepalive")
