@@ -34,7 +34,8 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
             found += _back(fault, life.healed)
     found += _forced(history)
     found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
-    return tuple(sorted(found, key=lambda moment: moment.t))
+    # Cities behind one resolver have its moments in common.
+    return tuple(sorted(dict.fromkeys(found), key=lambda moment: moment.t))
 
 
 def _start(measured: Measurements, history: History) -> Moment:
