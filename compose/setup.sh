@@ -137,9 +137,10 @@ ensure_image() {
 }
 
 ensure_tools() {
-    if command -v tcpdump >/dev/null; then return; fi
-    can_install || fail "the tests need tcpdump" "install it: sudo apt-get install tcpdump"
-    install_packages tcpdump
+    if command -v tcpdump >/dev/null && command -v openssl >/dev/null; then return; fi
+    can_install || fail "the tests need tcpdump and openssl" \
+        "install them: sudo apt-get install tcpdump openssl"
+    install_packages tcpdump openssl
 }
 
 ensure_bench() {
