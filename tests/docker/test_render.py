@@ -12,12 +12,26 @@ import pytest
 from emulator.engine.base import ContainerSpec
 from emulator.engine.docker import DockerEngine
 from emulator.plan.model import Plan
-from tests.plan.worlds import host_of, two_region, wide
+from tests.plan.worlds import host_of, plan_of, two_region, wide
 
 pytestmark = pytest.mark.docker
 
 TRIAL = Path(__file__).with_name("render_trial.py")
 CLIENT_PATIENCE_S = 3.0  # the response timeout that a hidden death must stay inside
+
+
+def resolvers() -> Plan:
+    """A city with a resolver of each sort that Unbound must take."""
+    sorts = [
+        "{cache_min_ttl: 300s, cache_max_ttl: 600s, prefetch: yes, use_caps_for_id: yes}",
+        "{serve_expired: yes}",
+        "{serve_expired: yes, serve_expired_ttl: 0s, serve_expired_client_timeout: 0s}",
+        "{ecs: yes, cache_min_ttl: 0s, qname_minimisation: no, use_caps_for_id: yes}",
+        "{at: city-1}",
+    ]
+    head, places = two_region().topology.source.split("clients:\n")
+    cities = [f"  city-{n}: {{location: city:Oslo, resolver: {s}}}" for n, s in enumerate(sorts, 1)]
+    return plan_of("\n".join([f"{head}clients:", *cities, places]), "resolvers")
 
 
 def inputs(plan: Plan) -> dict[str, Any]:
@@ -32,7 +46,7 @@ def inputs(plan: Plan) -> dict[str, Any]:
     return {
         "files": {
             f"{each.lab} {host.name} {path}": text
-            for each in (plan, two_region())
+            for each in (plan, two_region(), resolvers())
             for host in each.hosts
             for path, text in host.files.items()
             if path.startswith("/etc/netemu/") and path.endswith((".cfg", ".conf"))
@@ -73,7 +87,7 @@ def seen(engine: DockerEngine, image: str) -> dict[str, Any]:
 
 def test_the_programs_accept_every_file(seen: dict[str, Any]) -> None:
     """`haproxy -c` and `unbound-checkconf` have nothing to say, not even a warning."""
-    assert len(seen["files"]) == 10
+    assert len(seen["files"]) == 18
     for name, (status, words) in seen["files"].items():
         assert status == 0, (name, words)
         assert "WARNING" not in words, name
