@@ -173,7 +173,12 @@ def _sweep(
         with own_lab(variant.topology) as lab:
             run_repeatedly(variant.scenario, lab, place, seed, runs, _in_silence, tell)
 
-    return run_sweep(scenario, topology, chosen, directory, run_value)
+    try:
+        return run_sweep(scenario, topology, chosen, directory, run_value)
+    except BaseException:
+        if directory.exists():
+            click.echo(f"values so far: {directory}; see: netemu report {directory}", err=True)
+        raise
 
 
 def _times(scenario: Scenario, runs: int) -> str:

@@ -51,7 +51,8 @@ def _table(sweep: Sweep, found: Trade, console: Console) -> None:
         where = f" of {listed(found.cities)}" if found.cities else ""
         whose = f"{kind_name(found.kind)}{where}"
         console.print(Text(f"recovery from {found.fault}: {whose}"), soft_wrap=True)
-    table = table_of(sweep.setting, *_HEADINGS, right=tuple(range(1, 11)), gap=1)
+    key = sweep.setting.rpartition(".")[2]  # the whole path may take more than the table has room
+    table = table_of(key, *_HEADINGS, right=tuple(range(1, 11)), gap=1)
     for line in found.lines:
         table.add_row(*_cells(line))
     indented(console, table)
