@@ -84,6 +84,16 @@ def test_servers_that_differ_are_told_first_and_the_mute_last(out):
     assert said[-1] == "ns3: it has no power"
 
 
+def test_an_answer_that_was_drawn_says_so(out):
+    """The next may be another; what a policy had no choice about is not drawn."""
+    weighted = Weighing("weighted", 1, (Candidate("us-east", "weight 3 of 4", "not drawn"),))
+    drawn = replace(EXPLAINED, weighings=(*EXPLAINED.weighings, weighted))
+    render_explanations("www.shop.test", {"ns1": drawn}, {}, out)
+    said = lines(out)
+    assert "  drawn anew for every question: the next answer may be another" in said
+    assert said[-2:] == ["    weighted:", "      us-east  weight 3 of 4  not drawn"]
+
+
 @pytest.mark.parametrize(
     ("rcode", "words"),
     [("NXDOMAIN", "there is no such name"), ("REFUSED", "the server refuses to answer")],

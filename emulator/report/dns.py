@@ -20,7 +20,7 @@ _NOTHING = {
     "REFUSED": "the server refuses to answer",
     "NOERROR": "the name is there, but not with an address",
 }
-_DRAWN = ("weighted", "multivalue", "round-robin")
+COLUMN_MIN = 20  # holds nearly every value: a table that moves every second cannot be read
 
 
 def region_words(region: Mapping[str, Any], now_ns: int) -> tuple[str, str]:
@@ -172,7 +172,7 @@ def _facts(told: Explanation) -> Iterator[str]:
         place = told.site or "no place that the server knows"
         by = "client subnet" if told.by == "client subnet" else f"{told.by}'s address"
         yield f"asked for {told.network}, which is {place}: taken from the {by}"
-    if any(weighing.kind in _DRAWN for weighing in told.weighings):
+    if any("draw" in candidate.verdict for w in told.weighings for candidate in w.candidates):
         yield "drawn anew for every question: the next answer may be another"
 
 
@@ -189,6 +189,8 @@ def _weighing(weighing: Weighing, console: Console) -> None:
 def top_table(lab: str, rows: Mapping[str, Mapping[str, Any]], seconds: float) -> RenderableType:
     """One column a name server: what it was asked and what it said in the last interval."""
     table = table_of(f"last {seconds:g} s", *rows)
+    for column in table.columns[1:]:
+        column.min_width = COLUMN_MIN
     for heading, show in _TOP.items():
         table.add_row(heading, *("-" if "error" in row else show(row) for row in rows.values()))
     mute = [f"{server}: {row['error']}" for server, row in rows.items() if "error" in row]
