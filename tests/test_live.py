@@ -74,8 +74,13 @@ def test_a_resolver_that_is_sent_elsewhere_is_told_by_region():
 
 def test_forced_states_are_told_in_words():
     """Who holds what for how long, and who follows the checks again; checks are told nothing of."""
-    forced = {"kind": "forced", "server": "ns1", "service": "www", "region": "us-east"}
-    events = [
+    forced: dict[str, Any] = {
+        "kind": "forced",
+        "server": "ns1",
+        "service": "www",
+        "region": "us-east",
+    }
+    events: list[dict[str, Any]] = [
         {"kind": "check", "t": 0, "server": "ns1", "region": "us-east", "ok": False},
         forced | {"t": S, "state": "drain", "until": 601 * S, "reason": "told"},
         forced | {"t": 3 * S, "state": "auto", "until": None, "reason": "expired"},
