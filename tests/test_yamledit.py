@@ -72,6 +72,7 @@ def test_any_text_is_a_value_that_reads_back(value):
         read = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return
+    assert read is not None
     assert read.value[0][1].value[0][1].value == value
 
 

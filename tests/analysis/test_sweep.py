@@ -46,7 +46,8 @@ def test_a_line_says_what_a_value_gains_and_costs():
     found = trade(sweep(QUICK, SLOW))
     assert (found.fault, found.kind, found.cities) == ("power us-east", "http", ("new-york",))
     quick, slow = found.lines
-    assert (quick.runs, quick.clear, quick.seconds) == (2, 2, pytest.approx((3.5, 4.5)))
+    assert (quick.runs, quick.clear) == (2, 2)
+    assert quick.seconds == pytest.approx((3.5, 4.5))
     assert (quick.measured(0), quick.measured(0.5), quick.measured(1)) == pytest.approx(
         (3.5, 3.5, 4.5)
     )
@@ -65,7 +66,8 @@ def test_who_never_recovers_is_slower_than_any():
 def test_runs_that_prove_nothing_are_in_no_recovery():
     """The line says how many of the runs it speaks of; whose recovery is missing, too."""
     (line,) = trade(sweep(tried("1s", losing_events(4.5), asking(5.5, 5)))).lines
-    assert (line.runs, line.clear, line.seconds) == (2, 1, pytest.approx((5.5,)))
+    assert (line.runs, line.clear) == (2, 1)
+    assert line.seconds == pytest.approx((5.5,))
     (none,) = trade(sweep(tried("1s", losing_events(4.5)))).lines
     assert (none.clear, none.seconds, none.measured(0.5)) == (0, (), None)
 

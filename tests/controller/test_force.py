@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from emulator.controller.inject import heal, heal_everything, inject
+from emulator.controller.lab import Lab
 from emulator.errors import UsageError
 from emulator.scenario.model import FORCED
+from emulator.wan.base import FaultRecord
+from tests.controller.world import World
 
 REGION = ["us-east"]
 
 
-def force(lab, state, target=("us-east",), service=()):
+def force(
+    lab: Lab, state: str, target: Sequence[str] = ("us-east",), service: Sequence[str] = ()
+) -> FaultRecord:
     return inject(lab, target, "force", service, {"state": FORCED[state]})
 
 
-def held(world, region="us-east"):
+def held(world: World, region: str = "us-east") -> dict[str, str]:
     """What each name server holds of a region's www."""
     return {server: state for (server, service, r), state in world.forced.items()
             if (service, r) == ("www", region)}  # fmt: skip

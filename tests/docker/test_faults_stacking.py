@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from emulator.clock import NS_PER_S
-from emulator.controller.inject import heal, heal_everything, heal_one, inject, locked
+from emulator.controller.inject import heal, heal_everything, heal_one, inject
+from emulator.controller.lab import locked
 from emulator.controller.ready import misfits, wait_until_ready
 from emulator.engine.base import ContainerState
 from emulator.errors import UsageError

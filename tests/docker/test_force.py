@@ -8,7 +8,8 @@ import pytest
 from emulator.controller.inject import heal, inject
 from emulator.controller.traffic import flush_caches
 from emulator.scenario.model import FORCED
-from tests.docker.lab import EU_WEST, US_EAST, World, wait_until
+from tests.capture import wait_until
+from tests.docker.lab import EU_WEST, US_EAST, World
 
 pytestmark = pytest.mark.docker
 
