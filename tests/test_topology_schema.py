@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from emulator.topology import dns, parse, paths, policies, services
+from emulator.topology import dns, parse, paths, policies, resolvers, services
 from emulator.topology.schema import topology_schema
 
 SCHEMA = topology_schema()
@@ -21,6 +21,14 @@ def keys(*path: str) -> set[str]:
         part = part["oneOf"][0] if "oneOf" in part and "properties" not in part else part
         part = part.get("items", part)
     return set(part["properties"])
+
+
+def test_a_resolver_is_one_word_its_settings_or_where_it_is() -> None:
+    """The parser's keys, in the two mappings that it takes."""
+    _, own, at = SCHEMA["properties"]["clients"]["additionalProperties"]["properties"]["resolver"][
+        "oneOf"
+    ]
+    assert set(own["properties"]) | set(at["properties"]) == set(resolvers.RESOLVER_KEYS)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from emulator.controller.lab import Lab
 from emulator.controller.traffic import cities
 from emulator.errors import NetemuError
 from emulator.plan.hosts import VANTAGE
+from emulator.plan.lookups import lookups_of
 from emulator.plan.model import Plan
 from emulator.plan.resolvers import resolver_hosts
 
@@ -68,10 +69,17 @@ class Placed:
 
 def cycles(plan: Plan) -> dict[str, float]:
     """How long each cycle of the first service is, in seconds: that of every site that checks it,
-    and the TTL's. A TTL of 0 leaves the resolver's second."""
+    and the TTL's: for which every resolver holds an answer, if all hold it as long. A TTL of 0
+    leaves the resolver's second."""
     service = plan.services[0]
     checks = dict.fromkeys(service.checkers, service.interval_s)
-    return {**checks, TTL: max(1.0, float(service.ttl_s))}
+    return {**checks, TTL: max(1.0, float(_held_s(plan)))}
+
+
+def _held_s(plan: Plan) -> int:
+    ways = [lookups_of(plan, city) for city in plan.topology.cities]
+    held = {way.ttl_s for way in ways if way.is_cached}
+    return held.pop() if len(held) == 1 else plan.services[0].ttl_s
 
 
 def random_phase(plan: Plan, rng: random.Random) -> Phase:

@@ -33,6 +33,9 @@ class World:
     city: str
     old: str
     new: str
+    asks: str = ""  # the city whose resolver answers; "": its own, "none": the name servers
+    ttl_s: int = 0  # for which that resolver holds answers; 0: for the service's
+    is_stale: bool = False
 
     def rtt_s(self, a: str, b: str) -> float:
         return round_trips_s(self.plan.paths)[a, b]
@@ -48,8 +51,21 @@ class World:
 
 
 @dataclass
+class Direct:
+    """No resolver: one name server answers every lookup itself."""
+
+    switch_s: float
+    rtt_s: float
+
+    def lookup(self, t: float) -> tuple[float, bool]:
+        """When the answer is there, and whether it is the new region."""
+        return t + self.rtt_s, t + self.rtt_s / 2 >= self.switch_s
+
+
+@dataclass
 class Resolver:
-    """Holds the old address until `expires_s`, then asks one name server again and again."""
+    """Holds the old address until `expires_s`, then asks one name server again and again; a stale
+    one tells what it holds until that has answered."""
 
     switch_s: float
     rtt_s: float
@@ -57,25 +73,34 @@ class Resolver:
     expires_s: float
     second_s: float  # where its clock's whole seconds begin
     traffic_s: float  # the city's next lookup by others
+    ask_s: float = 0.0  # round trip to it
+    is_stale: bool = False
 
     def __post_init__(self) -> None:
-        self._is_new = False
+        self._is_new = self._was_new = False
         self._fetched_s = -math.inf
 
     def lookup(self, t: float) -> tuple[float, bool]:
         """When the answer is there, and whether it is the new region."""
-        while self.traffic_s < t:
+        arrives = t + self.ask_s / 2
+        while self.traffic_s < arrives:
             self._ask(self.traffic_s)
             self.traffic_s += TRAFFIC_GAP_S
-        return self._ask(t)
+        leaves, is_new = self._ask(arrives)
+        return leaves + self.ask_s / 2, is_new
 
     def _ask(self, t: float) -> tuple[float, bool]:
         if t >= self._fetched_s and t >= self.expires_s:
-            self._is_new = t + self.rtt_s / 2 >= self.switch_s
+            self._was_new, self._is_new = self._is_new, t + self.rtt_s / 2 >= self.switch_s
             self._fetched_s = t + self.rtt_s
             whole = math.floor(self._fetched_s - self.second_s)
             self.expires_s = whole + self.second_s + self.ttl_s
+        if self.is_stale and t < self._fetched_s:
+            return t, self._was_new
         return max(t, self._fetched_s), self._is_new
+
+
+Asked = Resolver | Direct
 
 
 def schedule(gap_s: float, phase: float) -> Iterator[float]:
@@ -95,7 +120,7 @@ def recovery_s(outcomes: list[Outcome]) -> float:
     raise AssertionError("never recovered")
 
 
-def play_each(world: World, resolver: Resolver, gap_s: float, phase: float) -> list[Outcome]:
+def play_each(world: World, resolver: Asked, gap_s: float, phase: float) -> list[Outcome]:
     """`http` and `udp`: each request looks up; the old region answers until the fault."""
     old_s = 2 * world.rtt_s(world.city, world.old)
     return [
@@ -103,7 +128,7 @@ def play_each(world: World, resolver: Resolver, gap_s: float, phase: float) -> l
     ]
 
 
-def play_keepalive(world: World, resolver: Resolver, gap_s: float, phase: float) -> list[Outcome]:
+def play_keepalive(world: World, resolver: Asked, gap_s: float, phase: float) -> list[Outcome]:
     """A pool, the last used first; what fails is closed. It begins with more idle connections than
     a healthy second's requests could ever have opened."""
     pool = [(-math.inf, False)] * math.ceil(1 / gap_s)  # free from, leads to the new region
@@ -123,7 +148,7 @@ def play_keepalive(world: World, resolver: Resolver, gap_s: float, phase: float)
     return outcomes
 
 
-def play_stream(world: World, resolver: Resolver, gap_s: float, phase: float) -> list[Outcome]:
+def play_stream(world: World, resolver: Asked, gap_s: float, phase: float) -> list[Outcome]:
     """One stream: lost, then attempts until one is given the new region."""
     messages = list(schedule(gap_s, phase))
     timeouts = next(c.timeouts for c in world.plan.topology.cities if c.name == world.city)
