@@ -24,10 +24,10 @@ check: ## style, types and the direction of imports; needs no Docker
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# All but the one that takes as long as the others together.
+# All but the one that takes almost as long as the others together.
 SCENARIOS = $(filter-out %/ttl-tradeoff.yaml,$(wildcard topologies/scenarios/*.yaml))
 
-scenarios: setup ## the library's scenarios but ttl-tradeoff, with verdicts: about 25 minutes
+scenarios: setup ## the library's scenarios but ttl-tradeoff, with verdicts: about half an hour
 	$(BIN)/netemu run $(SCENARIOS) --junit scenarios.xml
 
 bench: setup ## the bounds that netemu promises, measured on this machine
