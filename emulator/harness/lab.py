@@ -92,7 +92,8 @@ class LabUnderTest:
         `rate`: requests a second of each city, shared out among the kinds `over` (http, keepalive,
         stream, udp; all of them unless said). `sites`: the cities. `connections`: that keepalive
         and stream keep open. `cache`: what clients do with a DNS answer, a time or one of
-        scenarios' names, as ttl or jvm-30s. Raises Inconclusive when the world is not steady, UsageError when it is broken.
+        scenarios' names, as ttl or jvm-30s. Raises Inconclusive when the world is not steady,
+        UsageError when it is broken.
         """
         if self._recording is not None and self._recording.is_running:
             raise UsageError("traffic is on already; one block inside another changes nothing")
