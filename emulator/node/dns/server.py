@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -96,6 +97,7 @@ class NameServer:
             alarm.set()
 
         live.restore(Path(config.state_file))  # before the first answer
+        gc.freeze()  # what was loaded stays: collections that walked it would hold answers up
         udp, tcp = bind(config.listen, config.port)
         streams = Streams(tcp, self.over_tcp, self.counts, config.tcp_idle_s)
         for bound in udp:
