@@ -142,7 +142,7 @@ def test_status_says_of_a_server_what_is_not_as_usual_on_lines_of_their_own():
     assert list(server_lines(state, NOW)) == [
         "www: eu-west UP; TTL 2 s, while degraded",
         "www: us-east drained, 9 min 58 s left; its checks say UP",
-        "www: us-west stays DOWN for 12 s at least; its checks say DOWN, 2 of 3 vantages say so",
+        "www: us-west stays DOWN for 12 s at least; its checks say DOWN (2 of 3 vantages)",
         "www: tokyo ramping up, 25% of the draws; its checks say UP",
         "3 queries since its start, answers named eu-west 2, us-east 1",
     ]

@@ -36,12 +36,12 @@ def region_words(region: Mapping[str, Any], now_ns: int) -> tuple[str, str]:
 
 
 def _votes(region: Mapping[str, Any]) -> str:
-    """Of vantage sites, when there are any: `, 2 of 3 vantages say so`."""
+    """Of vantage sites, when there are any: ` (2 of 3 vantages)`."""
     opinions = region.get("opinions", {})
     if len(opinions) < 2:
         return ""
     agree = sum(opinion["health"] == region["health"] for opinion in opinions.values())
-    return f", {agree} of {len(opinions)} vantages say so"
+    return f" ({agree} of {len(opinions)} vantages)"
 
 
 def _left(until_ns: int | None, now_ns: int) -> str:
@@ -108,7 +108,7 @@ def render_forced(held: Mapping[str, Any], console: Console) -> None:
 
 
 def _health(health: str) -> Text:
-    return Text(health, style="red" if health == "DOWN" else "")
+    return Text(health, style="red" if health.startswith("DOWN") else "")
 
 
 def render_explanations(
