@@ -266,6 +266,31 @@ def test_two_addresses_answer_each_with_its_own(
             dns.query.tcp(query, address, DEADLINE_S, PORT)
 
 
+def test_both_families_are_answered_by_one_server(
+    tmp_path: Path, us_east: Endpoint, eu_west: Endpoint
+) -> None:
+    """Over UDP and TCP; an IPv6 resolver's site is known by its prefix as well."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as free:
+        port = free.getsockname()[1]
+    paris = {
+        "name": "paris",
+        "prefixes": ["::1/128"],
+        "rtt_ms": {"us-east": 79.0, "eu-west": 7.0},
+        "distance_km": {"us-east": 6200, "eu-west": 780},
+    }
+    here = own_address(10)
+    with name_server(
+        tmp_path, service(us_east, eu_west), address=here, listen=["::1", here], port=port,
+        sites=[paris],
+    ) as server:  # fmt: skip
+        server.wait_for(is_generation)
+        query = dns.message.make_query("www.shop.test", "A")
+        for address in ("::1", here):
+            dns.query.udp(query, address, DEADLINE_S, port)
+            answer = dns.query.tcp(query, address, DEADLINE_S, port).answer
+            assert [record.to_text() for record in answer[0]] == [EU_WEST]
+
+
 def checks_of(server: Server, region: str, count: int) -> list[Check]:
     """The next checks of a region."""
 

@@ -24,7 +24,6 @@ READ = 512  # bytes a turn and connection; a query has some 40
 UNSENT_MAX = 65537  # bytes of answers above which a connection is answered nothing more
 CONNECTIONS_MAX = 8192  # in all; beyond them the longest idle makes room
 BACKLOG = 1024  # connections that wait to be accepted
-SPARE_FILES = 128  # descriptors for all but the connections
 SWEEPS = 4  # looks at who is idle during one idle timeout
 
 
@@ -58,7 +57,7 @@ class Streams:
         self._answers = answers
         self._counting = counting
         self._idle_s = idle_s
-        self._limit = min(limit, raise_file_limit(limit + SPARE_FILES) - SPARE_FILES)
+        self._limit = min(limit, raise_file_limit(2 * limit) // 2)  # half is for health checks
         self._epoll = select.epoll()
         self._connections: OrderedDict[int, Connection] = OrderedDict()  # the longest idle first
         self._listeners = listeners
