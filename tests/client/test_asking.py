@@ -30,7 +30,8 @@ def ask(dns, other, tmp_path, stack):
         both = [["127.0.0.1", dns.port], ["127.0.0.1", other.port]]
         run = stack.enter_context(running(tmp_path, config(dns.port, 9, 9, {}) | {"asks": both}))
         run.send(op="lookup")
-        return run.until(lambda r: r.of(Lookup))[0]
+        found: Lookup = run.until(lambda r: r.of(Lookup))[0]
+        return found
 
     return go
 
