@@ -198,6 +198,33 @@ def test_who_reads_late_gets_every_answer(monkeypatch: pytest.MonkeyPatch) -> No
     run(test)
 
 
+def test_who_holds_what_is_left_of_the_memory_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Long queries that never end, on many connections: the sum is bounded, others are served, and
+    what was held is free again with the connection."""
+    monkeypatch.setattr(tcp_module, "HELD_MAX", 100_000)
+
+    async def test() -> None:
+        async with serving() as server:
+            peers = [await server.connect() for _ in range(10)]
+            for _, writer in peers:
+                writer.write(b"\xff\xff" + b"x" * 20_000)
+            await until(lambda: server.counts.drops["too much held",] >= 5)
+            reader, asking = await server.connect()
+            asking.write(framed("www.shop.test"))
+            assert (await answer(reader)).answer
+            for _, writer in (*peers, (reader, asking)):
+                writer.close()
+            await until(lambda: len(server.streams) == 0)
+            reader, asking = await server.connect()
+            for _ in range(10):
+                asking.write(framed("www.shop.test") + b"\x40\x00" + b"x" * 0x4000)
+                assert (await answer(reader)).answer
+                await answer(reader)
+            asking.close()
+
+    run(test)
+
+
 def test_a_peer_that_resets_costs_nobody_else() -> None:
     """Its connection is forgotten."""
 

@@ -22,6 +22,7 @@ from emulator.node.dns.answers import Answers, Counting
 TURN = 8  # connections a turn, also new ones: with READ some 100 queries, were all pipelined
 READ = 512  # bytes a turn and connection; a query has some 40
 UNSENT_MAX = 65537  # bytes of answers above which a connection is answered nothing more
+HELD_MAX = 8 << 20  # bytes unread and unsent in all; who would hold more than is left is closed
 CONNECTIONS_MAX = 8192  # in all; beyond them the longest idle makes room
 BACKLOG = 1024  # connections that wait to be accepted
 SWEEPS = 4  # looks at who is idle during one idle timeout
@@ -38,6 +39,10 @@ class Connection:
         self.active = now  # when a query last ended: half a one does not keep it open
         self.unread = b""
         self.unsent = b""
+
+    @property
+    def held(self) -> int:
+        return len(self.unread) + len(self.unsent)
 
     def send(self) -> None:
         """As much as the peer takes now."""
@@ -60,6 +65,7 @@ class Streams:
         self._limit = min(limit, raise_file_limit(2 * limit) // 2)  # half is for health checks
         self._epoll = select.epoll()
         self._connections: OrderedDict[int, Connection] = OrderedDict()  # the longest idle first
+        self._held = 0
         self._listeners = listeners
         for listener in listeners:
             listener.listen(BACKLOG)
@@ -101,30 +107,34 @@ class Streams:
     def _serve(self) -> None:
         for descriptor, _ in self._epoll.poll(0, TURN):
             connection = self._connections[descriptor]
-            waited = bool(connection.unsent)
-            try:
-                if not self._go_on(connection):
-                    self._close(connection)
-                elif waited != bool(connection.unsent):
-                    wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
-                    self._epoll.modify(descriptor, wanted)
-            except BlockingIOError:
-                continue
-            except OSError:
-                self._close(connection, "connection reset")
+            held, waited = connection.held, bool(connection.unsent)
+            is_open, why = self._go_on(connection)
+            self._held += connection.held - held
+            if not is_open:
+                self._close(connection, why)
+            elif self._held > HELD_MAX:
+                self._close(connection, "too much held")
+            elif waited != bool(connection.unsent):
+                wanted = select.EPOLLOUT if connection.unsent else select.EPOLLIN
+                self._epoll.modify(descriptor, wanted)
 
-    def _go_on(self, connection: Connection) -> bool:
-        """Send what is unsent, or read and answer; False when the peer has no more to say."""
-        if not connection.unsent:
-            received = connection.socket.recv(READ)
-            if not received:
-                return False
-            connection.unread += received
-            self._answer(connection)
-        connection.send()
-        while not connection.unsent and self._answer(connection):
+    def _go_on(self, connection: Connection) -> tuple[bool, str]:
+        """Send what is unsent, or read and answer. Is it open still, and if not, why?"""
+        try:
+            if not connection.unsent:
+                received = connection.socket.recv(READ)
+                if not received:
+                    return False, ""
+                connection.unread += received
+                self._answer(connection)
             connection.send()
-        return True
+            while not connection.unsent and self._answer(connection):
+                connection.send()
+        except BlockingIOError:
+            return True, ""
+        except OSError:
+            return False, "connection reset"
+        return True, ""
 
     def _answer(self, connection: Connection) -> bool:
         """Answer every query that is whole, until enough is unsent; False where there is none."""
@@ -159,6 +169,7 @@ class Streams:
     def _close(self, connection: Connection, reason: str = "") -> None:
         if reason:
             self._counting.dropped(reason)
+        self._held -= connection.held
         del self._connections[connection.socket.fileno()]
         connection.socket.close()  # which also takes it out of the epoll
 
