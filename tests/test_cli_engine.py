@@ -45,15 +45,15 @@ def call(monkeypatch, capsys) -> Netemu:
 def fake(monkeypatch) -> FakeEngine:
     """An engine in memory behind every command, with the image there."""
     engine = FakeEngine()
-    for module in ("labs", "run", "common"):
+    for module in ("labs", "common"):
         monkeypatch.setattr(sys.modules[f"emulator.cli.{module}"], "DockerEngine", lambda: engine)
-    for module in ("labs", "run"):
+    for module in ("labs", "common"):
         _image(monkeypatch, module, lambda _progress: "image")
     return engine
 
 
 def _image(monkeypatch, module: str, ensure: Callable[[object], str]) -> None:
-    # By sys.modules: in the package, `run` is the command, not the module.
+    # By sys.modules, as for the engine: in the package, some names are commands, not modules.
     monkeypatch.setattr(sys.modules[f"emulator.cli.{module}"], "ensure_node_image", ensure)
 
 
@@ -113,7 +113,7 @@ def test_an_image_that_cannot_be_built_is_said(call, fake, monkeypatch, command)
     def fail(_progress: object) -> str:
         raise EngineError("cannot build netemu/node:x: exit code 100")
 
-    for module in ("labs", "run"):
+    for module in ("labs", "common"):
         _image(monkeypatch, module, fail)
     said = call(*command)
     assert (said.code, "cannot build netemu/node:x" in said.err) == (Exit.ENVIRONMENT, True)
