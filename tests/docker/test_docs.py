@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,7 +40,10 @@ def test_the_page_can_be_followed_word_for_word(tmp_path: Path, image: str):
 
 
 def follow(step: Run, work: Path, environment: dict[str, str]) -> None:
+    before = shutil.copytree(work, work.with_name("before"))
     for _ in range(3):  # a disturbed measurement proves nothing, and says so: one measures again
+        shutil.rmtree(work)
+        shutil.copytree(before, work)  # without what the disturbed one left
         done = subprocess.run(
             ["bash", "-e", "-c", step.script],
             check=False, cwd=work, env=environment, capture_output=True, text=True, timeout=300,
@@ -47,6 +51,7 @@ def follow(step: Run, work: Path, environment: dict[str, str]) -> None:
         said = f"{step.script}\n{done.stdout}\n{done.stderr}"
         if "this machine is too busy" not in said:
             break
+    shutil.rmtree(before)
     assert done.returncode == step.code, said
     if step.code:
         assert "new-york over stream recovered after" in said, said
