@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
-from emulator.analysis.timeline import History
+from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import KIND_NAMES, asker_name, forced_line, listed, plural, wait_line
 from emulator.clock import NS_PER_S
 from emulator.events import Forced, Health, Run
@@ -30,12 +30,28 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
         found += _noticed(fault, history, until)
         found += [moment for city in _cities(fault) for moment in _city(city, history)]
         if life.healed is not None:
-            found.append(Moment(life.healed, f"heal {', '.join(life.target)}"))
-            found += _back(fault, life.healed)
+            beside = _beside(life, measured)
+            what = life.name if beside else ", ".join(life.target)
+            found.append(Moment(life.healed, f"heal {what}"))
+            if not any(other.healed is None or other.healed > life.healed for other in beside):
+                found += _back(fault, life.healed)
     found += _forced(history)
     found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
     # Cities behind one resolver have its moments in common.
     return tuple(sorted(dict.fromkeys(found), key=lambda moment: moment.t))
+
+
+def _beside(life: FaultLife, measured: Measurements) -> list[FaultLife]:
+    """Other faults on the same target while this one lasted: a heal says which of them it ends, and
+    who goes home goes when the last has."""
+    return [
+        other
+        for other in (fault.life for fault in measured.faults)
+        if other.id != life.id
+        and other.target == life.target
+        and (life.healed is None or other.began < life.healed)
+        and (other.healed is None or other.healed > life.began)
+    ]
 
 
 def _start(measured: Measurements, history: History) -> Moment:

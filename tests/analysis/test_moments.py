@@ -34,6 +34,14 @@ def test_servers_that_are_told_at_once_are_one_line():
     ]
 
 
+def test_a_heal_says_which_of_two_faults_on_a_region_it_ends():
+    """Where there is one, its target is enough."""
+    alone = Story().fault(5, healed=10).fault(15, how="crash", healed=20, name="f2")
+    both = Story().fault(5, how="force", healed=20).fault(10, healed=15, name="f2")
+    heals = [[t for t in told(s.requests(0, 30)) if t.startswith("heal")] for s in (alone, both)]
+    assert heals == [["heal us-east", "heal us-east"], ["heal power us-east", "heal force us-east"]]
+
+
 def test_a_verdict_of_vantages_is_told_with_its_votes():
     """The failed checks of several places are not added up."""
     why = "2 of 3 vantages say DOWN: paris, ns1; us-east says UP"
