@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import WanError
-from emulator.impairment import Impairment
+from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Future, Loop, gather
 from emulator.node.wan import keeper_links as links
@@ -168,7 +169,7 @@ class Lab:
 
     # Paths and ports
 
-    def set_path(self, path: tuple[int, int], impairment: Impairment) -> None:
+    def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._table.set(*path, impairment)
 
     def check_ports(self, hosts: list[str]) -> None:
@@ -207,13 +208,11 @@ class Lab:
             for event in second_of(before, self._state):
                 self._tell(event)
 
-    def stats(self, paths: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+    def stats(self, paths: tuple[Pair, ...]) -> dict[str, Any]:
         """Counters of every path, the wire's state, which inits are connected."""
         state = self._table.state()
         return {
-            "paths": {
-                f"{self._sites[a]}->{self._sites[b]}": self._path_stats(a, b) for a, b in paths
-            },
+            "paths": {"->".join(self.names_of(pair)): self.path_stats(pair) for pair in paths},
             "wire": {
                 "alive": self._wire is not None and self._wire.alive,
                 "lag_ms_max": state.lag_max_ns / 1e6,
@@ -225,8 +224,14 @@ class Lab:
             "hosts": dict(self._connected),
         }
 
-    def _path_stats(self, source: int, target: int) -> dict[str, Any]:
-        seen = self._table.counters(source, target)
+    def names_of(self, path: Pair) -> tuple[str, str]:
+        source, target = path
+        return self._sites[source], self._sites[target]
+
+    def path_stats(self, path: Pair) -> dict[str, Any]:
+        """What passed one path, what became of it, and how long its queue is."""
+        seen = self._table.counters(*path)
+        waiting_ns = max(0, seen.free_at_ns - time.monotonic_ns())
         return {
             "packets": seen.packets,
             "bytes": seen.bytes,
@@ -234,9 +239,14 @@ class Lab:
                 "cut": seen.cut,
                 "loss": seen.loss,
                 "queue": seen.queue,
+                "mtu": seen.mtu,
                 "overload": seen.overload,
                 "send_errors": seen.send_errors,
             },
+            "corrupted": seen.corrupted,
+            "duplicated": seen.duplicated,
+            "reordered": seen.reordered,
+            "queue_ms": round(waiting_ns / 1e6, 3),
         }
 
 
