@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from emulator.impairment import Impairment
+from emulator.impairment import Impairment, Pair
 from emulator.node.wan.table import Counters, WireState
-
-Path = tuple[int, int]
 
 
 class Driver(Protocol):
@@ -35,11 +33,11 @@ class Driver(Protocol):
     async def drop_port(self, site: int) -> None:
         """Forget a site's port, if there is one; its interface may be gone already."""
 
-    def set_path(self, path: Path, impairment: Impairment) -> None:
+    def set_path(self, path: Pair, impairment: Impairment) -> None:
         """Obeyed by the next frame that enters; those under way are not touched. Raises
         ValueError, naming the value, for what this driver cannot do."""
 
-    def counters(self, paths: Iterable[Path]) -> Mapping[Path, Counters]:
+    def counters(self, paths: Iterable[Pair]) -> Mapping[Pair, Counters]:
         """What happened on these paths since the start."""
 
     def state(self) -> WireState:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import WanError
-from emulator.impairment import Impairment
+from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Future, Loop, gather
 from emulator.node.wan import keeper_links as links
@@ -161,7 +162,7 @@ class Lab:
 
     # Paths and ports
 
-    def set_path(self, path: tuple[int, int], impairment: Impairment) -> None:
+    def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._driver.set_path(path, impairment)
 
     def check_ports(self, hosts: list[str]) -> None:
@@ -200,13 +201,13 @@ class Lab:
             for event in second_of(before, self._state):
                 self._tell(event)
 
-    def stats(self, paths: tuple[tuple[int, int], ...]) -> dict[str, Any]:
+    def stats(self, paths: tuple[Pair, ...]) -> dict[str, Any]:
         """Counters of every path, the wire's state, which inits are connected."""
         state = self._driver.state()
         return {
             "paths": {
-                f"{self._sites[a]}->{self._sites[b]}": _path_stats(counters)
-                for (a, b), counters in self._driver.counters(paths).items()
+                "->".join(self.names_of(pair)): stats
+                for pair, stats in self.path_stats(paths).items()
             },
             "wire": {
                 "alive": self._driver.alive,
@@ -219,8 +220,17 @@ class Lab:
             "hosts": dict(self._connected),
         }
 
+    def names_of(self, path: Pair) -> tuple[str, str]:
+        source, target = path
+        return self._sites[source], self._sites[target]
 
-def _path_stats(seen: Counters) -> dict[str, Any]:
+    def path_stats(self, paths: Iterable[Pair]) -> dict[Pair, dict[str, Any]]:
+        """What passed each path, what became of it, and how long its queue is."""
+        seen, now = self._driver.counters(paths), time.monotonic_ns()
+        return {pair: _path_stats(counters, now) for pair, counters in seen.items()}
+
+
+def _path_stats(seen: Counters, now: int) -> dict[str, Any]:
     return {
         "packets": seen.packets,
         "bytes": seen.bytes,
@@ -228,9 +238,14 @@ def _path_stats(seen: Counters) -> dict[str, Any]:
             "cut": seen.cut,
             "loss": seen.loss,
             "queue": seen.queue,
+            "mtu": seen.mtu,
             "overload": seen.overload,
             "send_errors": seen.send_errors,
         },
+        "corrupted": seen.corrupted,
+        "duplicated": seen.duplicated,
+        "reordered": seen.reordered,
+        "queue_ms": round(max(0, seen.free_at_ns - now) / 1e6, 3),
     }
 
 

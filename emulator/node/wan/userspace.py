@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from emulator.impairment import Impairment
+from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Loop
-from emulator.node.wan.driver import Path
 from emulator.node.wan.keeper_wire import WireProcess
 from emulator.node.wan.table import Counters, PathTable, WireState
 
@@ -53,10 +52,10 @@ class UserspaceDriver:
         if self.alive:
             await self._need_wire().drop_port(site)
 
-    def set_path(self, path: Path, impairment: Impairment) -> None:
+    def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._table.set(*path, impairment)
 
-    def counters(self, paths: Iterable[Path]) -> Mapping[Path, Counters]:
+    def counters(self, paths: Iterable[Pair]) -> Mapping[Pair, Counters]:
         return {path: self._table.counters(*path) for path in paths}
 
     def state(self) -> WireState:
