@@ -105,7 +105,7 @@ def _answer(record: Record, sites: Mapping[int, str]) -> dict[str, Any]:
         "target": sites[record.target],
         "name": str(message.q.qname).rstrip(".").lower(),
         "qtype": str(dnslib.QTYPE[message.q.qtype]),
-        "rcode": str(dnslib.RCODE[message.header.rcode]),
+        "rcode": dnslib.RCODE.forward.get(message.header.rcode, f"RCODE{message.header.rcode}"),
         "addresses": [str(rr.rdata) for rr in addresses],
         "ttl": min((rr.ttl for rr in message.rr), default=0),
         "subnet": _subnet(message),

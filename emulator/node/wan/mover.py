@@ -13,6 +13,7 @@ from typing import Protocol
 from emulator.node.wan.capture import Capture
 
 MEMORY = 256 << 20  # bytes that may wait on all paths
+LARGEST = 10 + 14 + 4 + 65536  # virtio, Ethernet, VLAN, and the most that GSO puts in one frame
 
 
 class Mover(Protocol):

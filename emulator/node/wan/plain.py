@@ -9,7 +9,7 @@ import time
 from emulator.node.wan import table as words_of
 from emulator.node.wan.agenda import Agenda
 from emulator.node.wan.flows import Flows
-from emulator.node.wan.mover import MEMORY, MoverParts
+from emulator.node.wan.mover import LARGEST, MEMORY, MoverParts
 from emulator.node.wan.outbox import Outbox
 from emulator.node.wan.paths import EXPRESS, Path
 from emulator.node.wan.poller import Poller
@@ -18,7 +18,6 @@ from emulator.node.wan.records import encode, encode_flow
 from emulator.node.wan.segments import VNET
 from emulator.node.wan.table import SITES
 
-_LARGEST = 10 + 14 + 4 + 65536  # virtio, Ethernet, VLAN, and the most that GSO puts in one frame
 _TURN = 32  # frames from one port, and departures, before the others have their turn
 _IDLE_NS = 100_000_000  # the heartbeat's period when nothing moves
 _SOON_NS = 2_000_000  # when records wait to be flushed
@@ -70,6 +69,10 @@ class PlainMover:
         """As if the frame had come in at `now`."""
         self._forward(source, frame, now)
 
+    def take(self) -> tuple[int, int, bytes] | None:
+        """Due, lane and frame of what would leave first; None: nothing waits."""
+        return self._agenda.pop() if self._agenda.heap else None
+
     def tell_at(self, now: int, *, is_all: bool) -> None:
         """Tell flows as at an instant, and hand all records over."""
         self._tell_flows(now, is_all=is_all)
@@ -101,14 +104,14 @@ class PlainMover:
         receive = self._ports[source].recv
         for _ in range(_TURN):
             try:
-                frame = receive(_LARGEST + 1)
+                frame = receive(LARGEST + 1)
             except OSError:  # empty, or the interface went down: epoll tells which
                 return
             self._forward(source, frame, _now())  # the clock after recv: before it is too early
 
     def _forward(self, source: int, frame: bytes, now: int) -> None:
         self._words[words_of.TOTAL_PACKETS] += 1
-        if not VNET + 14 <= len(frame) <= _LARGEST:
+        if not VNET + 14 <= len(frame) <= LARGEST:
             self._words[words_of.TOTAL_UNKNOWN] += 1
             return
         if frame[VNET] & 1:  # multicast, broadcast

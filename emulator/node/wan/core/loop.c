@@ -47,8 +47,8 @@ static void admit(struct core *c, int source, int target, struct frame **given, 
         int64_t fate = FATE_CUT;
         if (!path[CUT]) {
             struct frame *own = frame;
-            if (is_wanted || telling || size <= SMALL) {
-                own = frame_of(c, data, size);
+            if (is_wanted || telling || size <= SMALL || data[VNET] & 1) {
+                own = frame_of(c, data, size); /* others look at it still */
             } else {
                 *given = frame_of(c, NULL, LARGEST); /* the slot goes on its way as it is */
                 if (!*given) *given = frame, own = frame_of(c, data, size);
@@ -82,7 +82,7 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
     uint64_t mac = 0;
     memcpy(&mac, frame->data + VNET, 6);
     int at = place_of(c, mac), target = c->site_of[at];
-    if (c->mac_of[at] != mac || target == source) {
+    if (!mac || c->mac_of[at] != mac || target == source) { /* 0 marks a free place */
         c->words[TOTAL_UNKNOWN]++;
         return;
     }
@@ -257,14 +257,28 @@ int64_t core_hold(struct core *c, int lane, int64_t due, const uint8_t *data, in
 
 void core_tell_flows(struct core *c) { tell_flows(c, now_ns(), 1); }
 
-/* As if a frame had come in at `now`, and then all flows were told: with these the tests hold both
- * movers to one behaviour. */
+/* As if a frame had come in at `now`, the departure that is due first, and then all flows told: with
+ * these the tests hold both movers to one behaviour. */
 void core_feed(struct core *c, int source, const uint8_t *data, int size, int64_t now)
 {
-    struct frame *frame = frame_of(c, data, size);
+    struct frame *frame = frame_of(c, data, size < LARGEST ? size : LARGEST);
     if (!frame) return;
+    frame->size = size; /* as MSG_TRUNC tells it */
     forward(c, source, &frame, now);
     release(c, frame);
+}
+
+/* Its lane, its bytes into `data`, which has room for LARGEST; -1: nothing waits. */
+int core_take(struct core *c, int64_t *due, uint8_t *data, int *size)
+{
+    int lane;
+    if (!c->waiting) return -1;
+    struct frame *frame = pop(c, &lane);
+    *due = frame->due;
+    *size = (int)frame->size;
+    memcpy(data, frame->data, frame->size);
+    release(c, frame);
+    return lane;
 }
 
 void core_tell_at(struct core *c, int64_t now, int all)
