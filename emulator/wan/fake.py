@@ -312,7 +312,16 @@ class FakeWan:
             "paths": {
                 f"{names[a]}->{names[b]}": _no_traffic() for a, b in self.lab.overlays.paths()
             },
-            "wire": {"alive": self.lab.setup is not None, "lag_ms_max": 0.0},
+            "wire": {
+                "alive": self.lab.setup is not None,
+                "pid": 0,
+                "mover": "",
+                "ended": 0,
+                "last_end": "",
+                "trouble": "",
+                "overload": 0,
+                "lag_ms_max": 0.0,
+            },
             "hosts": dict(self.lab.connected),
         }
 

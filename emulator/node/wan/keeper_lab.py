@@ -17,7 +17,7 @@ from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
 from emulator.node.wan.table import MOVERS, Counters
-from emulator.node.wan.userspace import UserspaceDriver
+from emulator.node.wan.userspace import UserspaceDriver, end_of
 
 Tell = Callable[[dict[str, Any]], object]
 Wiring = dict[str, Any]
@@ -40,9 +40,11 @@ class Lab:
         self._tell = tell
         self._forward = forward
         self._sites: dict[int, str] = {}
-        self._driver: Driver = UserspaceDriver(loop, children, self._recorded, self._wire_ended)
+        self._driver: Driver = UserspaceDriver(
+            loop, children, self._recorded, self._wire_ended, self._wire_told
+        )
         self._state = self._driver.state()
-        self._wire_ends = 0
+        self._wire_ends, self._last_end = 0, ""
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
         self._connected: dict[str, bool] = {}
@@ -191,20 +193,21 @@ class Lab:
             self._tell(event)
 
     def _wire_ended(self, code: int) -> None:
-        detail = f"exit {code}" if code >= 0 else f"signal {-code}"
         self._wire_ends += 1
-        self._tell_daemon("wan", "wire", "ended", detail)
-        self._tell({"kind": "lost", "count": 1, "where": f"the WAN's wire ended ({detail})"})
+        self._last_end = end_of(code)
+        self._wire_told("ended", self._last_end)
+
+    def _wire_told(self, state: str, detail: str) -> None:
+        self._tell_daemon("wan", "wire", state, detail)
 
     async def tell_flows(self) -> None:
         await self._driver.tell_flows()
 
     def tell_second(self) -> None:
         """The event of the last second of the wire."""
-        if self._driver.alive:
-            before, self._state = self._state, self._driver.take_state()
-            for event in second_of(before, self._state):
-                self._tell(event)
+        before, self._state = self._state, self._driver.take_state()
+        for event in second_of(before, self._state, self._driver.trouble):
+            self._tell(event)
 
     def stats(self, paths: tuple[Pair, ...]) -> dict[str, Any]:
         """Counters of every path, the wire's state, which inits are connected."""
@@ -219,6 +222,9 @@ class Lab:
                 "pid": self._driver.pid,
                 "mover": MOVERS[state.mover],
                 "ended": self._wire_ends,
+                "last_end": self._last_end,
+                "trouble": self._driver.trouble,
+                "overload": state.overload,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,
                 "unknown": state.unknown,

@@ -35,6 +35,7 @@ class PlainMover:
         self._words = parts.words
         self._control = parts.control
         self._outbox = Outbox(parts.records)
+        self._outbox.lost = parts.words[words_of.TOTAL_RECORDS_LOST]  # by those before us
         self._capture = parts.capture
         self._seed = parts.seed
         self._agenda = Agenda(MEMORY)

@@ -305,6 +305,7 @@ struct core *core_new(int64_t *words, uint8_t *capture, int64_t limit, int contr
     c->limit = limit;
     c->control = control;
     c->outbox.fd = records;
+    c->outbox.lost = words[TOTAL_RECORDS_LOST]; /* by those before us */
     c->flow_log = flow_log;
     c->special = special;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);
