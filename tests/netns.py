@@ -109,19 +109,22 @@ def core_choice(mover: str) -> str:
 
 def built_core(*options: str) -> str:
     """The core of this checkout as a library, made by gcc with these options."""
-    sources = sorted(CORE.glob("*.[ch]"))
+    return built(sorted(CORE.glob("*.[ch]")), *options, "-fPIC", "-shared")
+
+
+def built(sources: list[Path], *options: str) -> str:
+    """What gcc makes of these sources with these options; once."""
     said = " ".join(options).encode()
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + said)
-    built = CORE.parents[3] / ".build" / f"core-{digest.hexdigest()[:16]}.so"
-    if not built.exists():
-        built.parent.mkdir(exist_ok=True)
-        own = built.with_suffix(f".{os.getpid()}")
+    made = CORE.parents[3] / ".build" / f"{sources[0].stem}-{digest.hexdigest()[:16]}.so"
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        own = made.with_suffix(f".{os.getpid()}")
         code = [str(source) for source in sources if source.suffix == ".c"]
-        warnings = ("-Wall", "-Wextra", "-Werror")
-        argv = ["gcc", *options, *warnings, "-fPIC", "-shared", "-o", str(own)]
-        subprocess.run([*argv, *code], check=True)
-        own.rename(built)
-    return str(built)
+        argv = ["gcc", *options, "-Wall", "-Wextra", "-Werror", "-o", str(own), *code]
+        subprocess.run(argv, check=True)
+        own.rename(made)
+    return str(made)
 
 
 class WireLab:
