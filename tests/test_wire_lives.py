@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from emulator.impairment import Impairment
 from emulator.node.children import Children
-from emulator.node.loop import Loop
+from emulator.node.loop import Future, Loop
 from emulator.node.wan.compiled import CHOICE
 from emulator.node.wan.userspace import UserspaceDriver
 from tests.netns import Namespace, core_choice, inside
@@ -39,7 +40,7 @@ class Keeper:
             assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}; {self.told}"
             self.loop.turn(0.05)
 
-    def finish(self, coroutine):
+    def finish(self, coroutine: Coroutine[Future, None, Any]) -> Any:
         end = self.loop.start(coroutine)
         self.until(lambda: end.done, "a task ends")
         return end.result()

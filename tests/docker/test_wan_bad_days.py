@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ NEW_YORK, PARIS = SITE["new-york"], SITE["paris"]
 EAST = SITE["us-east"]
 
 
-def wire_of(world: World) -> dict:
+def wire_of(world: World) -> dict[str, Any]:
     return dict(world.lab.wan.stats()["wire"])
 
 

@@ -53,7 +53,8 @@ def test_a_failing_callback_ends_nothing(loop, capsys):
 
 def test_a_paced_watch_that_was_ended_leaves_the_descriptors_next_owner_alone(loop):
     """Also when it was in its pause: a socket made then often gets the number of the closed one."""
-    (near, far), seen = socket.socketpair(), []
+    near, far = socket.socketpair()
+    seen: list[int] = []
     far.send(b"x")
     end = loop.watch_paced(near.fileno(), lambda: bool(near.recv(10)), 0.01)
     loop.turn(1.0)  # it has read, and pauses
