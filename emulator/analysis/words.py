@@ -117,6 +117,15 @@ def plural(count: int, thing: str) -> str:
     return f"{count} {thing}" + ("" if count == 1 else "s")
 
 
+def amount(octets: float) -> str:
+    """`812 B`, `12.3 kB`, `4.1 MB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if octets < 999.5:
+            return f"{octets:.{0 if unit == 'B' or octets >= 99.95 else 1}f} {unit}"
+        octets /= 1000
+    return f"{octets:.1f} GB"
+
+
 def listed(names: Sequence[str]) -> str:
     """`a, b and c`."""
     if len(names) < 2:

@@ -13,10 +13,11 @@ import click
 from emulator.cli.common import on_stop
 from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
-from emulator.cli.hosts import exec_, logs, pcap, shell
+from emulator.cli.hosts import exec_, logs, shell
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
 from emulator.cli.look import compare, graph
+from emulator.cli.pcap import pcap
 from emulator.cli.report import report
 from emulator.cli.run import run
 from emulator.errors import Exit, NetemuError
