@@ -13,6 +13,7 @@ import click
 from emulator.cli.common import on_stop
 from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
+from emulator.cli.flows import flows
 from emulator.cli.hosts import exec_, logs, shell
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
@@ -48,7 +49,7 @@ def cli() -> None:
 
 
 for command in (up, status, watch, traffic, kill, heal, down, run, report, compare, plan, graph,
-                validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
+                validate, schema, doctor, image, exec_, shell, logs, pcap, flows, dns):  # fmt: skip
     cli.add_command(command)
 
 
