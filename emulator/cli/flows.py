@@ -17,7 +17,8 @@ from emulator.controller.lab import Lab
 from emulator.report.flows import Paths, flow_table, flows_json
 
 _KINDS = frozenset({"packet", "flow", "question", "answer"})
-_INTERVAL_S = 1.0
+_INTERVAL_S = 2.0
+_TELLING_S = 0.2  # what the wire was asked to tell is here by then
 _AROUND = 6  # lines of a screen that are not flows
 _ROWS = 40  # where there is no screen
 
@@ -81,29 +82,33 @@ class _Watched:
         self._lab = lab
         self._is_all = is_all
         self._events = lab.wan.events(0)
+        self._seq = -1  # of the newest event taken in
 
     def catch_up(self) -> None:
         """Everything that has happened until now."""
+        self._lab.wan.flows()
+        self._read(_TELLING_S)
         last = int(self._lab.wan.stats()["seq"])
-        if last < 0:
-            return
-        for event in self._events:
-            if event is not None:
-                self._take(event)
-                if event["seq"] >= last:
-                    return
+        while self._seq < last:
+            self._read(_TELLING_S)
 
     def every(self, seconds: float) -> Iterator[None]:
         """For ever; what has happened is taken in meanwhile."""
         self.catch_up()
-        yield
-        due = time.monotonic() + seconds
+        while True:
+            yield
+            self._lab.wan.flows()
+            self._read(seconds)
+
+    def _read(self, seconds: float) -> None:
+        """Take in what comes for so long."""
+        until = time.monotonic() + seconds
         for event in self._events:
             if event is not None:
+                self._seq = event["seq"]
                 self._take(event)
-            if time.monotonic() >= due:
-                yield
-                due = time.monotonic() + seconds
+            if time.monotonic() >= until:
+                return
 
     def _take(self, event: dict[str, object]) -> None:
         if event["kind"] in _KINDS and (known := typed(event)) is not None:

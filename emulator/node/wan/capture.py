@@ -17,6 +17,7 @@ writer writes the record, then `written`, and never waits: a reader that it over
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import mmap
 import os
@@ -98,6 +99,11 @@ class Capture:
         for view in (self._words, self._wanted, self._all):
             view.release()
         self._map.close()
+
+    @property
+    def address(self) -> int:
+        """Where it is mapped, for the compiled core."""
+        return ctypes.addressof(ctypes.c_char.from_buffer(self._map))
 
     def is_on(self, now: int) -> bool:
         """Whether anybody listens."""
