@@ -108,7 +108,7 @@ class Conversation:
         return now - self.seen if is_known else 0
 
     def state(self, now: int) -> str:
-        """opening, open, silent, closing, closed, refused or reset."""
+        """opening, unanswered, open, silent, closing, closed, refused or reset."""
         if self.reset:
             return "refused" if self.is_refused else "reset"
         if all(side.fin is not None for side in self.sides):
@@ -116,8 +116,13 @@ class Conversation:
         if any(side.fin is not None for side in self.sides):
             return "closing"
         if self.accepted is None:
-            return "opening"
+            return "unanswered" if self._is_given_up(now) else "opening"
         return "silent" if self.silent_ns(now) >= SILENT_NS else "open"
+
+    def _is_given_up(self, now: int) -> bool:
+        """Whether the next SYN is overdue. They come 1, 2, 4, ... seconds after the one before
+        (RFC 6298, 2.1 and 5.5); an answer may be under way for as long as the first of these."""
+        return now - self.seen > NS_PER_S * ((1 << min(self.client.again, 7)) + 1)
 
     @property
     def mute(self) -> Side | None:

@@ -118,10 +118,10 @@ def plural(count: int, thing: str) -> str:
 
 
 def amount(octets: float) -> str:
-    """`812 B`, `12.3 kB`, `4.1 MB`, in powers of 1000."""
+    """`812 B`, `2.4 kB`, `124 MB`, in powers of 1000."""
     for unit in ("B", "kB", "MB"):
         if octets < 999.5:
-            return f"{octets:.{0 if unit == 'B' or octets >= 99.95 else 1}f} {unit}"
+            return f"{octets:.{0 if unit == 'B' or octets >= 9.95 else 1}f} {unit}"
         octets /= 1000
     return f"{octets:.1f} GB"
 

@@ -40,14 +40,15 @@ def flows(
 
     \b
     opening, open     a SYN went out; it was accepted
+    unanswered        nobody accepted it, and no further SYN came
     silent            open, and for 2 s or more nobody sent anything
-    X silent          the same of one side, while the other one goes on sending
-    closing, closed   a FIN of one side, of both
-    refused, reset    a RST answered the SYN, or came later
+    X mute            the same of one side, while the other one goes on sending
+    closing, closed   a FIN of one side, of both; and who was first
+    refused, reset    a RST answered the SYN, or came later; and who sent it
 
     Trouble stands first. `again`: SYN, FIN and data that were sent again; `sent` and `got` are the
-    client's bytes; `silence`: the longest between two packets of one side. PATH is us-east..paris,
-    SITE all from and to it. Ctrl-C ends it.
+    client's bytes; `quiet`: the longest that one side sent nothing. PATH is us-east..paris, SITE
+    all from and to it. Ctrl-C ends it.
 
     \b
     netemu flows

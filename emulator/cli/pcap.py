@@ -76,7 +76,8 @@ def pcap(
         with contextlib.closing(stream), _ending(stream) as was_terminated:
             size = _save(stream, file, lab)
         told = stream.stderr()
-        click.echo(_summary(told, file, size), err=True)
+        if told:  # else the reader left, and we with it
+            click.echo(_summary(told, file, size), err=True)
         return Exit.TERMINATED if was_terminated() else Exit.PASSED
 
 

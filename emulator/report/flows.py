@@ -16,10 +16,11 @@ from emulator.analysis.words import amount, plural
 from emulator.clock import NS_PER_S
 from emulator.report.layout import table_of
 
-STATES = ("opening", "open", "silent", "closing", "closed", "refused", "reset")
-_COLOURS = {"opening": "yellow", "silent": "yellow", "refused": "red", "reset": "red"}
+STATES = ("opening", "unanswered", "open", "silent", "closing", "closed", "refused", "reset")
+_COLOURS = {"unanswered": "yellow", "silent": "yellow", "refused": "red", "reset": "red"}
 _SHOWN_NS = {  # how long after its last frame a flow that is over, or nearly, is still shown
     "closed": 5 * NS_PER_S,
+    "unanswered": 10 * NS_PER_S,
     "closing": 60 * NS_PER_S,
     "refused": 60 * NS_PER_S,
     "reset": 60 * NS_PER_S,
@@ -54,7 +55,7 @@ def _rank(flow: Conversation, now: int) -> int:
         return 0
     if state == "opening" and now - flow.began > _SLOW_NS:
         return 0
-    return {"opening": 1, "open": 1, "closing": 2, "silent": 3}.get(state, 4)
+    return {"opening": 1, "open": 1, "unanswered": 2, "closing": 2, "silent": 3}.get(state, 4)
 
 
 def flow_table(
@@ -64,10 +65,9 @@ def flow_table(
     mine = picked(flows, paths)
     chosen = ranked(mine, now, is_all=is_all)
     shown = chosen[:rows]
-    headings = ("client", "server", "state", "age", "again", "sent", "got", "silence")
-    table = table_of(*headings, right=(3, 4, 5, 6, 7))
-    table.columns[1].no_wrap = table.columns[2].no_wrap = True
-    table.columns[2].overflow = "ellipsis"
+    headings = ("client", "server", "state", "age", "again", "sent", "got", "quiet")
+    table = table_of(*headings, right=(3, 4, 5, 6, 7), gap=1)
+    table.columns[1].no_wrap = True  # so that only the state gives way, see `_row`
     for flow in shown:
         table.add_row(*_row(flow, now))
     lines = [Text(line) for line in (_totals(mine, now), _dns(flows, paths, now)) if line]
@@ -85,7 +85,12 @@ def _row(flow: Conversation, now: int) -> Iterable[RenderableType]:
     return (
         f"{flow.client.site} {flow.client.end}",
         server if flow.protocol == "tcp" else f"{server} {flow.protocol}",
-        Text(state_words(flow, now), "yellow" if flow.mute else _COLOURS.get(state, "")),
+        Text(
+            state_words(flow, now),
+            "yellow" if flow.mute else _COLOURS.get(state, ""),
+            no_wrap=True,
+            overflow="ellipsis",
+        ),
         _seconds(now - flow.began),
         str(flow.again or "-"),
         amount(flow.client.bytes),
@@ -95,12 +100,12 @@ def _row(flow: Conversation, now: int) -> Iterable[RenderableType]:
 
 
 def state_words(flow: Conversation, now: int) -> str:
-    """`reset by us-east`, `us-east silent 12 s`, `closed by paris`."""
+    """`reset by us-east`, `us-east mute 12 s`, `closed by paris`."""
     state = flow.state(now)
     if flow.reset is not None:
         return f"{state} by {flow.reset.site}{_STRANGER if _is_stranger(flow) else ''}"
     if flow.mute is not None:
-        return f"{flow.mute.site} silent {_seconds(now - flow.mute.seen)}"
+        return f"{flow.mute.site} mute {_seconds(now - flow.mute.seen)}"
     if state == "silent":
         return f"silent {_seconds(flow.silent_ns(now))}"
     if state in ("closing", "closed"):
@@ -116,7 +121,7 @@ def _is_stranger(flow: Conversation) -> bool:
 
 def _seconds(ns: int) -> str:
     seconds = max(0, ns) / NS_PER_S
-    return f"{seconds:.1f} s" if seconds < 99.95 else f"{seconds:.0f} s"
+    return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
 
 
 def _totals(flows: Iterable[Conversation], now: int) -> str:

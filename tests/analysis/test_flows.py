@@ -76,7 +76,12 @@ def test_a_flow_whose_opening_was_not_seen_has_its_client_at_the_higher_port(bac
     ("events", "at", "state", "words"),
     [
         ([packet(0, "syn")], 0.5, "opening", "opening"),
-        ([packet(0, "syn"), packet(0.02, "synack", back=True, out=None)], 9, "opening", "opening"),
+        ([packet(0, "syn"), packet(0.02, "synack", back=True, out=None)], 1, "opening", "opening"),
+        (
+            [packet(0, "syn"), packet(1, "syn-again"), packet(3, "syn-again")],
+            7, "opening", "opening",
+        ),
+        ([packet(0, "syn"), packet(1, "syn-again")], 4.5, "unanswered", "unanswered"),
         (OPENED, 0.5, "open", "open"),
         ([*OPENED, flow(2, 0.9), flow(2, 0.9, back=True)], 9.9, "silent", "silent 9.0 s"),
         ([*OPENED, packet(1, "fin")], 1.1, "closing", "closing by new-york"),
@@ -107,7 +112,7 @@ def test_a_side_that_falls_silent_while_the_other_goes_on_is_named():
         packet(13.0, "again", out=None, dropped="cut"),
     )
     assert told.mute is told.server
-    assert state_words(told, ns(14)) == "us-east silent 4.0 s"
+    assert state_words(told, ns(14)) == "us-east mute 4.0 s"
     assert told.again == 2
 
 
@@ -206,11 +211,11 @@ def test_the_values_for_scripts_are_plain():
 
 @pytest.mark.parametrize(
     ("octets", "text"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (123_456, "123 kB"), (4.1e6, "4.1 MB"),
-     (2.5e9, "2.5 GB"), (999_600, "1.0 MB")],
+    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (13_800, "14 kB"), (123_456, "123 kB"),
+     (4.1e6, "4.1 MB"), (2.5e9, "2.5 GB"), (999_600, "1.0 MB")],
 )  # fmt: skip
 def test_amounts_have_a_unit(octets, text):
-    """Three digits at most."""
+    """Three digits at most, six characters in all."""
     assert amount(octets) == text
 
 

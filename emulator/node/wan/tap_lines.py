@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
+import sys
 import threading
 import time
 
@@ -18,8 +19,9 @@ from emulator.node.wan.packets import Packet
 from emulator.node.wan.table import SITES
 
 _NS = 1_000_000_000
-# -r -: from stdin, -n: numbers, -l: by the line, -tt: seconds since 1970
-_ARGV = ("tcpdump", "-r", "-", "-n", "-l", "-tt")
+# -Z root: the image has no user for it; -r -: from stdin, -n: numbers, -l: by the line, -tt:
+# seconds since 1970
+_ARGV = ("tcpdump", "-Z", "root", "-r", "-", "-n", "-l", "-tt")
 
 
 class Lines:
@@ -38,7 +40,7 @@ class Lines:
             pcapng.interface("wan", "", LARGEST),
         ]
         self._program = subprocess.Popen(
-            _ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+            _ARGV, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         self._is_read = True
         self._printer = threading.Thread(target=self._print, daemon=True)
@@ -53,12 +55,19 @@ class Lines:
 
     def flush(self) -> None:
         """Raises BrokenPipeError when nobody reads stdout any more."""
-        if not self._is_read:
-            raise BrokenPipeError
         data, self._pending = b"".join(self._pending), []
         assert self._program.stdin is not None  # noqa: S101 - a pipe was asked for
-        self._program.stdin.write(data)
-        self._program.stdin.flush()
+        try:
+            self._program.stdin.write(data)
+            self._program.stdin.flush()
+        except BrokenPipeError:
+            if self._is_read:
+                sys.exit(f"cannot capture as text: tcpdump ended: {self._complaint()}")
+            raise
+
+    def _complaint(self) -> str:
+        assert self._program.stderr is not None  # noqa: S101 - a pipe was asked for
+        return self._program.stderr.read().decode(errors="replace").strip()
 
     def end(self, lost: int) -> None:
         """Wait for the last line."""
