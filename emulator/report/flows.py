@@ -25,6 +25,7 @@ _SHOWN_NS = {  # how long after its last frame a flow that is over, or nearly, i
     "refused": 60 * NS_PER_S,
     "reset": 60 * NS_PER_S,
 }
+_RANKS = {"opening": 2, "open": 2, "unanswered": 3, "closing": 3, "silent": 4}
 _SLOW_NS = NS_PER_S  # a handshake that takes longer has lost something
 _STRANGER = "*"
 _DNS_NS = 60 * NS_PER_S
@@ -51,11 +52,11 @@ def ranked(flows: Iterable[Conversation], now: int, *, is_all: bool = False) -> 
 
 def _rank(flow: Conversation, now: int) -> int:
     state = flow.state(now)
-    if state in ("reset", "refused") or flow.mute:
+    if state == "reset" or flow.mute:
         return 0
-    if state == "opening" and now - flow.began > _SLOW_NS:
-        return 0
-    return {"opening": 1, "open": 1, "unanswered": 2, "closing": 2, "silent": 3}.get(state, 4)
+    if state == "refused" or (state == "opening" and now - flow.began > _SLOW_NS):
+        return 1
+    return _RANKS.get(state, 5)
 
 
 def flow_table(
@@ -80,7 +81,8 @@ def flow_table(
 
 def _row(flow: Conversation, now: int) -> Iterable[RenderableType]:
     state = flow.state(now)
-    longest = max(*(side.silence_ns for side in flow.sides), flow.silent_ns(now))
+    mute_ns = now - flow.mute.seen if flow.mute else 0
+    longest = max(*(side.silence_ns for side in flow.sides), flow.silent_ns(now), mute_ns)
     server = f"{flow.server.site} {flow.server.end}"
     return (
         f"{flow.client.site} {flow.client.end}",

@@ -9,7 +9,7 @@ first one tells how many.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from emulator.node.wan.capture import CAUSES, Captured
@@ -27,8 +27,14 @@ class Packet(NamedTuple):
     comment: str = ""
 
 
-def packets(captured: Captured, *, with_delays: bool = False) -> Iterator[Packet]:
+def packets(captured: Captured, *, with_delays: bool = False) -> Iterable[Packet]:
     """The segments of a frame; of one that holds no segments, the frame."""
+    if not captured.vnet[1]:
+        return (whole_packet(captured, with_delays=with_delays),)
+    return _segments(captured, with_delays=with_delays)
+
+
+def _segments(captured: Captured, *, with_delays: bool) -> Iterator[Packet]:
     whole = captured.vnet + captured.frame.ljust(captured.original, b"\0")
     shape = layout(whole)
     if shape is None or shape.header - VNET > len(captured.frame):
@@ -49,7 +55,7 @@ def whole_packet(captured: Captured, *, with_delays: bool = False) -> Packet:
     frame = captured.frame
     if len(frame) == captured.original:
         frame = _summed(captured.vnet + frame)
-    comment = _of_frame(captured)
+    comment = _of_frame(captured) if captured.dropped else ""
     if with_delays and not comment:
         comment = _delay(captured, captured.last)
     return Packet(frame, captured.original, comment)
@@ -64,9 +70,9 @@ def cause(captured: Captured) -> str:
 
 def _of_frame(captured: Captured) -> str:
     why = cause(captured)
-    if why and captured.dropped < captured.segments:
+    if captured.dropped < captured.segments:
         return f"{captured.dropped} of {captured.segments} segments dropped: {why}"
-    return f"dropped: {why}" if why else ""
+    return f"dropped: {why}"
 
 
 def _of_segment(captured: Captured, index: int, segments: int) -> str:

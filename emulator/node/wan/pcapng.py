@@ -23,6 +23,9 @@ _NAME, _DESCRIPTION, _RESOLUTION = 2, 3, 9
 _FLAGS = 2
 _START, _END, _RECEIVED, _LOST = 2, 3, 4, 5
 _NANOSECONDS = b"\x09"
+_PLAIN, _SIZE = struct.Struct("=IIIIIII"), struct.Struct("=I")
+_TAIL = (b"", bytes(1), bytes(2), bytes(3))
+_LOW = 0xFFFFFFFF
 INBOUND, OUTBOUND = 1, 2  # of a packet, seen from where the capture looks
 
 
@@ -52,7 +55,12 @@ def packet(
     number: int, t: int, frame: bytes, original: int, *, comment: str = "", direction: int = 0
 ) -> bytes:
     """One frame from Ethernet on; `original`: how long it was before it was cut."""
-    head = struct.pack("=IIIII", number, t >> 32, t & 0xFFFFFFFF, len(frame), original)
+    if not comment and not direction:  # nearly all: 100,000 a second
+        size = len(frame)
+        padding = -size % 4
+        head = _PLAIN.pack(_PACKET, 32 + size + padding, number, t >> 32, t & _LOW, size, original)
+        return head + frame + _TAIL[padding] + _SIZE.pack(32 + size + padding)
+    head = struct.pack("=IIIII", number, t >> 32, t & _LOW, len(frame), original)
     options: list[Option] = []
     if comment:
         options.append((_COMMENT, comment.encode()))

@@ -30,7 +30,9 @@ from emulator.node.wan.tap_lines import Lines
 
 _RENEW_S = 0.5
 _PATIENCE_S = (0.002, 0.02)  # between two looks at the ring: while frames come, and at rest
-_CROWDED = RING // 4  # this much of the ring unread: there is no time to cut super-frames
+# So much of the ring unread, or so old: there is no time to cut super-frames.
+_CROWDED = RING // 4
+_LATE_NS = 500_000_000
 
 _now = time.monotonic_ns
 
@@ -112,6 +114,7 @@ class Tap:
         self._options = options
         self._reader = reader
         self._is_over = False
+        self._is_late = False
         self._ends_at = _now() + int(options.seconds * 1e9) if options.seconds else None
         self.packets = 0
         self.dropped: Counter[str] = Counter()
@@ -135,6 +138,9 @@ class Tap:
         while not self._is_full:
             is_last = self._is_over
             found = self._reader.read()
+            self._is_late = bool(found) and (
+                self._reader.behind > _CROWDED or _now() - found[0].t > _LATE_NS
+            )
             for captured in filter(self._is_wanted, found):
                 self._show(form, captured, captured.t + offset)
             form.flush()
@@ -163,7 +169,7 @@ class Tap:
 
     def _packets(self, captured: Captured) -> Iterable[Packet]:
         with_delays = self._options.delays
-        if self._reader.behind > _CROWDED:
+        if self._is_late:
             self.whole += captured.segments > 1
             return [whole_packet(captured, with_delays=with_delays)]
         return packets(captured, with_delays=with_delays)
