@@ -23,7 +23,9 @@ first planned request; null: does not apply or did not happen:
                     outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
     availability[]  city, client, ok, failed: over the whole run
     schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
-    agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire
+    agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
+                    disagreements[] (at, city, client, port, address, client_says, wire_says): the
+                    first 1000, left_out: how many more
     moments[]       at, text
 """
 
@@ -33,13 +35,21 @@ from dataclasses import asdict
 from typing import Any
 
 from emulator.analysis.explain import explain
-from emulator.analysis.measurements import PARTS, FaultMeasured, Measurements, Milestones, Row
+from emulator.analysis.measurements import (
+    PARTS,
+    Agreement,
+    FaultMeasured,
+    Measurements,
+    Milestones,
+    Row,
+)
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.errors import Exit
 
 SCHEMA = 1
+_LISTED = 1000  # disagreements
 OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
 _RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
 
@@ -63,7 +73,7 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
             for (city, kind), (ok, failed) in measured.availability.items()
         ],
         "schedule": [asdict(city) for city in measured.schedule],
-        "agreement": asdict(measured.agreement),
+        "agreement": _agreement(measured.agreement, history),
         "moments": [
             {"at": history.seconds(moment.t), "text": moment.text}
             for moment in moments(measured, history)
@@ -113,6 +123,29 @@ def _client(row: Row, history: History) -> dict[str, Any]:
         "baseline_availability": row.baseline,
         "reversion": asdict(row.reversion) if row.reversion else None,
         "notes": list(row.notes),
+    }
+
+
+def _agreement(agreed: Agreement, history: History) -> dict[str, Any]:
+    listed = agreed.disagreements[:_LISTED]
+    return {
+        "syn": asdict(agreed.syn),
+        "synack": asdict(agreed.synack),
+        "unmatched_client": agreed.unmatched_client,
+        "unmatched_wire": agreed.unmatched_wire,
+        "disagreements": [
+            {
+                "at": history.seconds(one.t),
+                "city": one.client.city,
+                "client": one.client.kind or None,
+                "port": one.port,
+                "address": one.address,
+                "client_says": one.told,
+                "wire_says": one.seen,
+            }
+            for one in listed
+        ],
+        "left_out": len(agreed.disagreements) - len(listed),
     }
 
 

@@ -14,7 +14,15 @@ from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
 from emulator.analysis.words import client_name, listed, plural
-from emulator.report.cells import city_rows, loss_cells, part_headings, path_rows, recovery_cells
+from emulator.report.cells import (
+    agreement_line,
+    city_rows,
+    disagreement_rows,
+    loss_cells,
+    part_headings,
+    path_rows,
+    recovery_cells,
+)
 from emulator.report.layout import WIDTH, fitted, indented, paragraph, table_of, verdict_line
 from emulator.report.strip import legend, strip_lines
 
@@ -33,7 +41,7 @@ def render_report(
     for fault in measured.faults:
         _recoveries(fault, console)
         _losses(fault, console)
-    _wire(measured, console)
+    _wire(measured, history, console)
     for why in explain(measured, history):
         console.print()
         paragraph(console, f"Why: {why}", width)
@@ -125,7 +133,7 @@ def _losses(fault: FaultMeasured, console: Console) -> None:
     indented(console, table)
 
 
-def _wire(measured: Measurements, console: Console) -> None:
+def _wire(measured: Measurements, history: History, console: Console) -> None:
     width = min(console.width, WIDTH)
     for fault in measured.faults:
         wire, life = fault.wire, fault.life
@@ -137,12 +145,20 @@ def _wire(measured: Measurements, console: Console) -> None:
             f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
         )
         paragraph(console, line, width)
-    agreed = measured.agreement
-    if agreed.syn.count:
-        line = (
-            f"Clients and wire agree on {plural(agreed.syn.count, 'handshake')}: SYN within"
-            f" {agreed.syn.p99_ms:.2f} ms, SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
-            f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
-            f"; {agreed.unmatched_client + agreed.unmatched_wire} without a counterpart."
-        )
+    if line := agreement_line(measured.agreement):
         paragraph(console, line, width)
+    _disagreements(measured, history, console)
+
+
+def _disagreements(measured: Measurements, history: History, console: Console) -> None:
+    found = measured.agreement.disagreements
+    if not found:
+        return
+    console.print()
+    console.print(
+        Text(f"Clients and wire contradict each other on {plural(len(found), 'connection')}")
+    )
+    table = table_of("count", "the client says", "the wire says", "the first", right=(0,))
+    for cells in disagreement_rows(measured.agreement, history):
+        table.add_row(*cells)
+    indented(console, table)
