@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 from itertools import compress
 from statistics import quantiles
 from typing import NamedTuple
@@ -165,10 +166,8 @@ class _Join:
         self._history = history
         self._flows = flows
         self.syns = flows.sent("syn")
-        self._openings = flows.sent("syn", "syn-again")
         self.synacks = flows.received("synack", "synack-again")
         self._resets = flows.received("rst")
-        self._fins = flows.received("fin", "again")  # a FIN sent again is told as `again`
         self._reset = self._resets.flows()
         self._since, self._until = _known_since(history), history.last_ns
         self._is_whole = not _gaps(history)
@@ -177,6 +176,15 @@ class _Join:
             for life in history.injected()
             if life.how in _DEAFENING and {c.city for c in history.requests} & {*life.senders}
         ]
+
+    @cached_property
+    def _openings(self) -> _Instants:
+        return self._flows.sent("syn", "syn-again")
+
+    @cached_property
+    def _fins(self) -> _Instants:
+        """A FIN that is sent again is told as `again`."""
+        return self._flows.received("fin", "again")
 
     def is_plain(self, one: _Told, flow: int, off: int | None, back: int | None) -> bool:
         """Nearly every connection: its SYN and SYN-ACK stand where they must, and nothing else is
@@ -238,7 +246,8 @@ class _Join:
 
 def _connections(history: History) -> Iterator[_Told]:
     """Every TCP connection that a client began, or that it had before the history."""
-    for client, requests in history.requests.items():
+    for client in dict.fromkeys([*history.requests, *history.connections]):
+        requests = history.requests.get(client, ())
         if client.kind == "http":  # a connection each
             yield from (_asked(client, r) for r in requests if r.connecting and r.port)
         elif client.kind != "udp":

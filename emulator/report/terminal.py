@@ -25,6 +25,7 @@ from emulator.report.cells import (
 )
 from emulator.report.layout import WIDTH, fitted, indented, paragraph, table_of, verdict_line
 from emulator.report.strip import legend, strip_lines
+from emulator.report.views import FIGURES, HEADINGS, WIRE_HEADINGS, sights, view_rows, wire_rows
 
 
 def render_report(
@@ -41,6 +42,7 @@ def render_report(
     for fault in measured.faults:
         _recoveries(fault, console)
         _losses(fault, console)
+    _sights(measured, history, console, width)
     _wire(measured, history, console)
     for why in explain(measured, history):
         console.print()
@@ -131,6 +133,25 @@ def _losses(fault: FaultMeasured, console: Console) -> None:
         for row in (row for row in affected if row.client.city == city):
             table.add_row(*loss_cells(row))
     indented(console, table)
+
+
+def _sights(measured: Measurements, history: History, console: Console, width: int) -> None:
+    """What each that looked at a region saw of it."""
+    for sight in sights(measured, history):
+        console.print()
+        console.print(Text(sight.title))
+        table = table_of(*HEADINGS, right=FIGURES)
+        for cells in view_rows(sight.seen):
+            table.add_row(*cells)
+        indented(console, table)
+        if rows := wire_rows(sight.seen):
+            console.print()
+            table = table_of(*WIRE_HEADINGS)
+            for path in rows:
+                table.add_row(*path)
+            indented(console, table)
+        if sight.differ:
+            paragraph(console, f"Views differ: {' '.join(sight.differ)}", width, indent=2)
 
 
 def _wire(measured: Measurements, history: History, console: Console) -> None:
