@@ -7,7 +7,7 @@ the earliest when it happened, and a busy one late: so whatever it says must hav
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import compress
 from statistics import quantiles
@@ -19,7 +19,7 @@ from emulator.analysis.periods import has_ended
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.wire import LATE_NS, port_of
 from emulator.clock import NS_PER_MS
-from emulator.events import PROVES_NOTHING, Connection, Request
+from emulator.events import PROVES_NOTHING, Connection, Flow, Request
 
 # A port is used again only after many others, so the same connection is never this far away.
 SAME_CONNECTION_NS = 1_000 * NS_PER_MS
@@ -29,6 +29,7 @@ HEARD_NS = 100 * NS_PER_MS
 # What takes a city's own hosts or links away: there, what reached the city may not reach a client.
 _DEAFENING = {"power", "crash", "freeze"}
 _INSTANT = 64  # bits; a flow's number stands above them
+_ANSWERED = "it was answered"
 _RST, _FIN, _UNKNOWN = "rst", "fin", "unknown"
 _ENDS = {
     _RST: ("it was reset or refused", "saw no RST reach it"),
@@ -77,6 +78,17 @@ class _Flows:
     def received(self, *whats: str) -> _Instants:
         """Every such packet that a site was delivered, by when."""
         return self._instants(whats, ("target", "dst", "src"), self._packets.out)
+
+    def mute(self, told: Iterable[Flow]) -> dict[int, list[int]]:
+        """When directions towards a site began that ended without a byte of payload."""
+        found: dict[int, list[int]] = {}
+        for one in told:
+            if one.ended and one.first is None and one.protocol == "tcp":
+                address = one.src.rpartition(":")[0]
+                found.setdefault(self.of(one.target, port_of(one.dst), address), []).append(
+                    one.began
+                )
+        return found
 
     def name(self, flow: int) -> tuple[str, int, str]:
         """The site, port and address of a flow's number."""
@@ -169,6 +181,7 @@ class _Join:
         self.synacks = flows.received("synack", "synack-again")
         self._resets = flows.received("rst")
         self._reset = self._resets.flows()
+        self._mute = flows.mute(history.flows)
         self._since, self._until = _known_since(history), history.last_ns
         self._is_whole = not _gaps(history)
         self._deaf = [
@@ -195,6 +208,7 @@ class _Join:
             and (one.connected is None or (back is not None and 0 < back <= LATE_NS))
             and one.end not in _ENDS
             and flow not in self._reset
+            and flow not in self._mute
         )
 
     def disagreements(self, one: _Told, flow: int) -> Iterator[Disagreement]:
@@ -214,10 +228,17 @@ class _Join:
             seen = self._resets if one.end == _RST else self._fins
             if seen.first(flow, since, ended + LATE_NS) is None:
                 yield _differ(one, ended, *_ENDS[one.end])
+        if connected and one.end == _ANSWERED and self._was_mute(flow, since, connected):
+            yield _differ(one, ended or connected, _ANSWERED, "saw no data come for it")
         if flow in self._reset and one.end != _RST:
             t = self._resets.first(flow, one.began, _known(ended, self._until) - HEARD_NS)
             if t is not None:
                 yield _differ(one, t, _ENDS.get(one.end, (one.end,))[0], "saw a RST reach it")
+
+    def _was_mute(self, flow: int, since: int, connected: int) -> bool:
+        """Whether the other end's direction of this connection, seen from its SYN-ACK to its end,
+        carried no payload."""
+        return any(since <= began <= connected for began in self._mute.get(flow, ()))
 
     def untold(self, told: set[int]) -> list[Disagreement]:
         """First SYNs of cities to a service that no client tells of, as far as it must have."""
@@ -271,9 +292,7 @@ def _end(outcome: str, closed_by: str, detail: str) -> str:
         return _RST
     if closed_by == "peer-fin":
         return _FIN
-    return {"ok": "it was answered", "timeout": "its time was up"}.get(
-        outcome, "it ended otherwise"
-    )
+    return {"ok": _ANSWERED, "timeout": "its time was up"}.get(outcome, "it ended otherwise")
 
 
 def _lasting(history: History, client: Client, first: Sequence[Request]) -> Iterator[_Told]:

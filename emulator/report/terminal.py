@@ -139,7 +139,7 @@ def _sights(measured: Measurements, history: History, console: Console, width: i
     """What each that looked at a region saw of it."""
     for sight in sights(measured, history):
         console.print()
-        console.print(Text(sight.title))
+        console.print(Text(f"who saw what of {sight.title}"))
         table = table_of(*HEADINGS, right=FIGURES)
         for cells in view_rows(sight.seen):
             table.add_row(*cells)

@@ -40,9 +40,9 @@ class Sight:
 
     @property
     def title(self) -> str:
-        """`who saw what of us-east: partition us-east, 20.0 s`."""
+        """`us-east during partition us-east, 20.0 s`."""
         span = show_duration((self.fault.ends - self.fault.life.began) / NS_PER_S)
-        return f"who saw what of {self.seen.region}: {self.fault.life.name}, {span}"
+        return f"{self.seen.region} during {self.fault.life.name}, {span}"
 
 
 def sights(measured: Measurements, history: History) -> list[Sight]:

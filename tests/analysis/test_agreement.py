@@ -9,7 +9,7 @@ import pytest
 from emulator.analysis.agreement import agreement
 from emulator.analysis.measurements import Disagreement
 from emulator.analysis.recovery import measure
-from emulator.events import Connection, Lost, Packet, Wire
+from emulator.events import Connection, Flow, Lost, Packet, Wire
 from emulator.report.json import report_json
 from tests.builders import ADDRESSES, CLIENT_ADDRESSES, Story, ns
 
@@ -68,6 +68,25 @@ def test_connected_without_a_syn_ack_is_listed_with_its_five_tuple():
     assert (only.t, tuple(only.client), only.port) == (ns(1.012), ("new-york", "http"), PORT)
     assert (only.address, only.told) == (ADDRESSES["us-east"], "it was connected")
     assert only.seen == "saw no SYN-ACK reach it"
+
+
+def answered_by(first: int | None, began: float = 1.004) -> Story:
+    """An answered request, and the wire's summary of what its peer sent."""
+    story = one().packet(1.003, "syn", **OUT).packet(1.004, "synack", **BACK, out=ns(1.01))
+    story.events.append(
+        Flow(
+            t=ns(3), protocol="tcp", **BACK, began=ns(began), first=first, last=first,
+            seen=ns(1.04), segments=0, bytes=0, again=0, silence_ns=0, ended=True,
+        )
+    )  # fmt: skip
+    return story
+
+
+def test_answered_without_data_is_listed():
+    """Not where data came, nor where the wire knows only the end of the connection."""
+    assert said(answered_by(None)) == [("it was answered", "saw no data come for it")]
+    assert said(answered_by(ns(1.02))) == []
+    assert said(answered_by(None, began=1.04)) == []
 
 
 def test_a_syn_ack_that_came_after_the_client_was_connected_does_not_count():

@@ -21,7 +21,9 @@ def views(sheet: Sheet) -> Html | None:
         return None
     lead = el(
         "p",
-        "Checks, balancers and clients look along different paths: each is right about its own.",
+        "Checks, balancers and clients look along different paths: each is right about its own."
+        " On the wire the packets that tell something are counted: SYN, SYN-ACK, FIN, RST and"
+        " what was sent again.",
         class_="lead",
     )
     parts = [part for sight in shown for part in _sight(sight)]
@@ -30,7 +32,7 @@ def views(sheet: Sheet) -> Html | None:
 
 def _sight(sight: Sight) -> list[Child]:
     rows = [[lines(cell) for cell in cells] for cells in view_rows(sight.seen)]
-    told: list[Child] = [el("h3", sight.title[:1].upper() + sight.title[1:])]
+    told: list[Child] = [el("h3", sight.title)]
     if sight.differ:
         told.append(el("p", f"Views differ: {' '.join(sight.differ)}", class_="why"))
     told.append(table(HEADINGS, rows, "lrrrrrl"))
