@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from emulator.analysis.measurements import Agreement, Disagreement, Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import client_name, kind_name, loss_name, plural
+from emulator.analysis.words import kind_name, loss_name, plural
 from emulator.clock import NS_PER_S
 
 _COLUMNS = ("detection", "publish", "cache", "client", "connect", "resume")
@@ -109,8 +109,9 @@ def agreement_line(agreed: Agreement) -> str:
     """How near the clients' record and the wire's lie; empty when nothing could be compared."""
     if not agreed.syn.count:
         return ""
+    count = "1 handshake" if agreed.syn.count == 1 else f"{agreed.syn.count:,} handshakes"
     said = (
-        f"Clients and wire agree on {agreed.syn.count:,} handshakes: SYN within"
+        f"Clients and wire agree on {count}: SYN within"
         f" {agreed.syn.p99_ms:.2f} ms, SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
         f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
     )
@@ -127,12 +128,12 @@ def disagreement_rows(agreed: Agreement, history: History) -> list[tuple[str, st
         alike.setdefault((one.told, one.seen), []).append(one)
     groups = sorted(alike.items(), key=lambda group: -len(group[1]))
     return [
-        (f"{len(some):,}", told, f"the wire {seen}", connection_words(some[0], history))
+        (f"{len(some):,}", told, seen, connection_words(some[0], history))
         for (told, seen), some in groups
     ]
 
 
 def connection_words(one: Disagreement, history: History) -> str:
-    """`at 12.31 s new-york, udp, port 41234 to 198.18.1.1`."""
-    client = client_name(one.client) if one.client.kind else one.client.city
-    return f"at {history.seconds(one.t):.2f} s {client}, port {one.port} to {one.address}"
+    """`12.31 s, new-york http, port 41234 to 198.18.1.1`."""
+    client = f"{one.client.city} {one.client.kind}".rstrip()
+    return f"{history.seconds(one.t):.2f} s, {client}, port {one.port} to {one.address}"

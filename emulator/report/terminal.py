@@ -179,7 +179,7 @@ def _disagreements(measured: Measurements, history: History, console: Console) -
     console.print(
         Text(f"Clients and wire contradict each other on {plural(len(found), 'connection')}")
     )
-    table = table_of("count", "the client says", "the wire says", "the first", right=(0,))
+    table = table_of("count", "the client says", "and the wire", "the first", right=(0,))
     for cells in disagreement_rows(measured.agreement, history):
         table.add_row(*cells)
     indented(console, table)

@@ -133,9 +133,9 @@ def _disagreements(sheet: Sheet) -> list[Child]:
     if not agreed.disagreements:
         return []
     count = len(agreed.disagreements)
-    headings = ("count", "the client says", "the wire says", "the first")
+    headings = ("count", "the client says", "and the wire", "the first")
     shown = agreed.disagreements[:_LISTED]
-    each = [(connection_words(d, sheet.history), d.told, f"the wire {d.seen}") for d in shown]
+    each = [(connection_words(d, sheet.history), d.told, d.seen) for d in shown]
     summary = (
         f"every one of them ({len(shown)} of {count:,} shown)" if count > len(shown) else "each"
     )
@@ -145,6 +145,6 @@ def _disagreements(sheet: Sheet) -> list[Child]:
         el(
             "details",
             el("summary", summary),
-            table(("connection", "the client says", "the wire says"), each),
+            table(("connection", "the client says", "and the wire"), each),
         ),
     ]
