@@ -41,12 +41,13 @@ def gray(seen: Seen) -> None:
 
 
 def slow(seen: Seen) -> None:
-    """UP to both name servers; New York is served, many times slower."""
-    assert states(seen) == {"ns1": ["UP"], "ns2": ["UP"]}
+    """New York is served, many times slower, and the name servers see nothing in it; but in one of
+    a hundred runs three checks in a row are lost, at 5 % a packet."""
     before, during = clients(seen)["before"], clients(seen)["during"]
     assert during["p50_ms"] > 5 * before["p50_ms"]
     assert wire(seen, "new-york")["lost_there"].keys() == {"loss"}
-    assert "A check is one small exchange" in seen["differ"][0]
+    is_unseen = states(seen) == {"ns1": ["UP"], "ns2": ["UP"]}
+    assert not is_unseen or "A check is one small exchange" in seen["differ"][0]
 
 
 def imagined(seen: Seen) -> None:
