@@ -10,6 +10,7 @@ import ctypes
 import os
 import socket
 from pathlib import Path as FilePath
+from typing import Any
 
 from emulator.node.wan import table as words_of
 from emulator.node.wan.mover import MEMORY, MoverParts
@@ -92,13 +93,17 @@ class CompiledMover:
 
     def hold(self, lane: int, due: int, frame: bytes) -> int:
         """As `paths.Lanes`."""
-        held: int = self._core.core_hold(
-            self._self, lane, ctypes.c_int64(due), frame, len(frame)
-        )
+        held: int = self._core.core_hold(self._self, lane, ctypes.c_int64(due), frame, len(frame))
         return held
 
     def _admit(
-        self, source: int, target: int, data: int, size: int, now: int, fates: ctypes._Pointer[_Fates]
+        self,
+        source: int,
+        target: int,
+        data: int,
+        size: int,
+        now: int,
+        fates: Any,  # pointer to _Fates
     ) -> None:
         number = source * SITES + target
         path = self._paths.get(number)

@@ -33,6 +33,9 @@ class Driver(Protocol):
     async def drop_port(self, site: int) -> None:
         """Forget a site's port, if there is one; its interface may be gone already."""
 
+    async def tell_flows(self) -> None:
+        """Have every flow's direction recorded that moved since it was told last."""
+
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         """Obeyed by the next frame that enters; those under way are not touched. Raises
         ValueError, naming the value, for what this driver cannot do."""

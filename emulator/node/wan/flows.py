@@ -59,8 +59,10 @@ class Direction:
     """What one end of a flow has sent. `start`, `high`: its first sequence number and the one
     after its highest; `fresh`: its first payload is yet to come; instants in ns, 0: not yet."""
 
-    __slots__ = ("again", "began", "bytes", "ended", "first", "fresh", "high", "key", "last",
-                 "protocol", "seen", "segments", "silence", "source", "start", "target", "told")  # fmt: skip
+    __slots__ = (
+        "again", "began", "bytes", "ended", "first", "fresh", "high", "key", "last", "protocol",
+        "seen", "segments", "silence", "source", "start", "target", "told",
+    )  # fmt: skip
 
     def __init__(self, key: bytes, protocol: int, sites: tuple[int, int], now: int) -> None:
         self.key = key
@@ -156,6 +158,7 @@ class Flows:
         sequence, offset, flags = _SEQUENCE.unpack_from(frame, transport + 4)
         payload = max(0, end - transport - (offset >> 4) * 4)
         direction = self._directions.get(key)
+        whats: tuple[int, ...]
         if flags & _SYN and not flags & _RST:
             is_again = direction is not None and direction.start == sequence
             if direction is None or not is_again:

@@ -16,7 +16,7 @@ from emulator.node.wan import keeper_links as links
 from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
-from emulator.node.wan.table import Counters
+from emulator.node.wan.table import MOVERS, Counters
 from emulator.node.wan.userspace import UserspaceDriver
 
 Tell = Callable[[dict[str, Any]], object]
@@ -42,6 +42,7 @@ class Lab:
         self._sites: dict[int, str] = {}
         self._driver: Driver = UserspaceDriver(loop, children, self._recorded, self._wire_ended)
         self._state = self._driver.state()
+        self._wire_ends = 0
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
         self._connected: dict[str, bool] = {}
@@ -191,8 +192,12 @@ class Lab:
 
     def _wire_ended(self, code: int) -> None:
         detail = f"exit {code}" if code >= 0 else f"signal {-code}"
+        self._wire_ends += 1
         self._tell_daemon("wan", "wire", "ended", detail)
         self._tell({"kind": "lost", "count": 1, "where": f"the WAN's wire ended ({detail})"})
+
+    async def tell_flows(self) -> None:
+        await self._driver.tell_flows()
 
     def tell_second(self) -> None:
         """The event of the last second of the wire."""
@@ -211,6 +216,8 @@ class Lab:
             },
             "wire": {
                 "alive": self._driver.alive,
+                "mover": MOVERS[state.mover],
+                "ended": self._wire_ends,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,
                 "unknown": state.unknown,

@@ -111,7 +111,8 @@ class PlainMover:
         if target == source:
             self._words[words_of.TOTAL_UNKNOWN] += 1
             return
-        sight = self._flows.observe(frame, now, (source, target)) if self._flows else None
+        flows = self._flows
+        sight = flows.observe(frame, now, (source, target)) if flows is not None else None
         fates = self._admit(source, target, frame, now)
         if sight:
             for record in encode(sight, now, fates, source, target):
