@@ -74,14 +74,24 @@ def _unseen(
             f"{who} clients suffered and {failed} of {plural(checks, 'check')} failed, but it was"
             f" over before {listed(up)} had enough in a row to give {seen.region} up."
         )
-    balancer = seen.balancer
-    is_calm = balancer and not balancer.lost and all(c.is_up for _, c in balancer.servers)
-    also = " and its balancer all of its servers" if is_calm else ""
-    said = (
-        f"{who} clients suffered while {listed(up)} saw {seen.region} UP throughout{also}:"
-        " nobody who decides acted on it."
-    )
+    said = f"{who} clients suffered while {listed(up)} saw {seen.region} UP throughout"
+    said = f"{said}{_balancer(seen)}."
     return f"{said} {_why_unseen(seen, worse, failed, fault, history)}".rstrip()
+
+
+def _balancer(seen: RegionViews) -> str:
+    """Whether the one who decides inside the region saw it."""
+    nobody = ": nobody who decides acted on it"
+    if seen.balancer is None or seen.balancer.lost:
+        return nobody
+    gone = [
+        f"{server} up after {show_duration(course.down_s)}"
+        for server, course in seen.balancer.servers
+        if course.down_s
+    ]
+    if gone:
+        return f", and its balancer gave {listed(gone)}"
+    return f" and its balancer all of its servers{nobody}"
 
 
 def _why_unseen(

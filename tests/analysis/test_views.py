@@ -205,8 +205,13 @@ def test_a_server_the_balancer_gave_up_is_named():
         story.events.append(
             Proxy(t=ns(at), region="us-east", service="www", server="us-east/www-1", state=state)
         )
-    region, _, _ = seen(story)
+    region, fault, history = seen(story)
     said = {row[0]: row[-1] for row in view_rows(region)}
+    assert divergence(region, fault, history) == (
+        "new-york's clients suffered while ns1 saw us-east UP throughout, and its balancer gave"
+        " us-east/www-1 up after 1.20 s. A check is answered by the balancer, not by the servers"
+        " behind it.",
+    )
     assert said["us-east: balancer"] == "www-1 DOWN after 1.20 s\nwww-2 UP throughout"
 
 
