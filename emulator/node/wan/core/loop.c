@@ -257,6 +257,22 @@ int64_t core_hold(struct core *c, int lane, int64_t due, const uint8_t *data, in
 
 void core_tell_flows(struct core *c) { tell_flows(c, now_ns(), 1); }
 
+/* As if a frame had come in at `now`, and then all flows were told: with these the tests hold both
+ * movers to one behaviour. */
+void core_feed(struct core *c, int source, const uint8_t *data, int size, int64_t now)
+{
+    struct frame *frame = frame_of(c, data, size);
+    if (!frame) return;
+    forward(c, source, &frame, now);
+    release(c, frame);
+}
+
+void core_tell_at(struct core *c, int64_t now, int all)
+{
+    tell_flows(c, now, all);
+    outbox_flush(&c->outbox, now + SECOND);
+}
+
 /* What Python must agree with; it reads this before it uses anything else. */
 const int32_t core_layout[] = {PATH_WORDS, WIRE_WORDS, DELAY, CUT, SPECIAL, PACKETS, SEND_ERRORS,
                                TOTAL_RECORDS_LOST, FATE_CUT, FATE_OVERLOAD, LANES};
