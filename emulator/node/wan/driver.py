@@ -24,6 +24,10 @@ class Driver(Protocol):
     def alive(self) -> bool:
         """False once it has ended: no packet moves any more."""
 
+    @property
+    def pid(self) -> int:
+        """Of the process that moves the packets; 0: none does."""
+
     async def start(self, macs: Mapping[str, int]) -> None:
         """Begin, with no port yet. `macs`: each site's MAC address and number."""
 

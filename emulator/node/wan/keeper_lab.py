@@ -216,6 +216,7 @@ class Lab:
             },
             "wire": {
                 "alive": self._driver.alive,
+                "pid": self._driver.pid,
                 "mover": MOVERS[state.mover],
                 "ended": self._wire_ends,
                 "lag_ms_max": state.lag_max_ns / 1e6,

@@ -43,7 +43,7 @@ class WireProcess:
         fds = {"control": control.fileno(), "table": table.fd, "records": records.fileno()}
         fds |= {} if capture is None else {"capture": capture}
         options = [text for name, fd in fds.items() for text in (f"--{name}", str(fd))]
-        children.spawn(
+        self.pid = children.spawn(
             [sys.executable, "-m", "emulator.node.wan.wire", *options],
             {0: 0, 1: 1, 2: 2} | {fd: fd for fd in fds.values()},
             self._ended,

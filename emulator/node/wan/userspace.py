@@ -61,6 +61,11 @@ class UserspaceDriver:
     def alive(self) -> bool:
         return self._wire is not None and self._wire.alive
 
+    @property
+    def pid(self) -> int:
+        """Of the wire process; 0: there is none."""
+        return self._wire.pid if self._wire is not None and self._wire.alive else 0
+
     async def start(self, macs: Mapping[str, int]) -> None:
         self._macs = dict(macs)
         await self._begin()
