@@ -1,0 +1,84 @@
+"""How long and how often the rows of `wan` measure: for their bounds, or to see that they work."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.table import Line, Say
+from benchmarks.wan_world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Times in ms, as flood takes them."""
+
+    rounds: int  # of what alternates with the bridge
+    pings: int  # for each delay set, 2 ms apart
+    rtts_ms: tuple[int, ...]
+    stream_ms: int  # of TCP, after the warm-up
+    warm_up_ms: int
+    burst_ms: int  # of packets at one rate
+    rates_per_s: tuple[int, ...]
+    losses: tuple[float, ...]
+    segments: int  # that a loss is measured over, at least
+    mathis_ms: int
+    rates_bps: tuple[int, ...]
+    rate_ms: int
+    sites: int
+    mesh_ms: int
+    changes: int
+
+
+FULL = Effort(
+    rounds=5,
+    pings=2000,
+    rtts_ms=(5, 20, 40, 100, 300),
+    stream_ms=4000,
+    warm_up_ms=2000,
+    burst_ms=2500,
+    rates_per_s=(50_000, 100_000, 150_000, 200_000, 250_000, 300_000),
+    losses=(0.001, 0.01, 0.05, 0.1),
+    segments=1_000_000,
+    mathis_ms=25_000,
+    rates_bps=(10**6, 10**7, 10**8, 10**9, 2 * 10**9),
+    rate_ms=3000,
+    sites=50,
+    mesh_ms=10_000,
+    changes=20,
+)
+QUICK = Effort(
+    rounds=1,
+    pings=150,
+    rtts_ms=(20,),
+    stream_ms=500,
+    warm_up_ms=300,
+    burst_ms=300,
+    rates_per_s=(20_000,),
+    losses=(0.1,),
+    segments=20_000,
+    mathis_ms=2000,
+    rates_bps=(10**8,),
+    rate_ms=500,
+    sites=5,
+    mesh_ms=1500,
+    changes=3,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one row found: lines of the table, and figures for the plot and the JSON file."""
+
+    lines: list[Line]
+    figures: Mapping[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a row that needs four sites works with."""
+
+    world: World
+    effort: Effort
+    say: Say
