@@ -233,8 +233,11 @@ static int discard(char **a) {
     set(listener, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
     need(bind(listener, (struct sockaddr *)&here, sizeof here), "bind");
     need(listen(listener, 1), "listen");
+    struct timeval patience = {5, 0}; /* the last word may be lost */
+    setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     int fd = accept(listener, NULL, NULL);
     need(fd, "accept");
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     static char data[256 << 10];
     uint64_t accepted = now_ns(), began = 0, now = 0, bytes = 0;
     for (ssize_t got; (got = recv(fd, data, sizeof data, 0)) > 0;) {

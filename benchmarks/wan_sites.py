@@ -25,7 +25,7 @@ _BUSY_LEAST_MS = 1000
 
 
 def sites(effort: Effort, say: Say) -> Row:
-    """Every site pings every other one in turn; then one path changes, under that and in silence."""
+    """Every site pings every other one in turn; then one path changes, busy and quiet."""
     with world_of(effort.sites, _one_way_ns) as world:
         paths = effort.sites * (effort.sites - 1)
         say(f"{effort.sites} sites, {paths} paths")
@@ -75,7 +75,7 @@ def _talk(world: World, effort: Effort, say: Say) -> Row:
     told = ", ".join(f"{name} {value:.2f}" for name, value in cores.items())
     say(f"{per_s:,.0f} packets/s; p99 {p99_ms:.3f} ms late; cores: {told}")
     lines: list[Line] = [
-        at_most(f"{effort.sites} sites, all talk: delay error, median", [median_ms], MEDIAN_MS, "ms"),
+        at_most(f"{effort.sites} sites, all talk: error of RTT, median", [median_ms], MEDIAN_MS, "ms"),
         at_most("  p99", [p99_ms], P99_MS, "ms"),
         information("  packets", [per_s], "/s"),
         at_most("  the engine (wire and keeper)", [sum(cores.values())], CORES, "cores"),
