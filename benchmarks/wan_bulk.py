@@ -34,7 +34,7 @@ def tcp(bench: Bench) -> Row:
     mine, bridge = found["engine"], found["bridge"]
     lines = [
         median_at_least("TCP, one stream, 40 ms each way", mine, TCP_GBPS, "Gbit/s"),
-        information("  kernel bridge beside it, no delay", bridge, "Gbit/s"),
+        information("  kernel bridge, no delay", bridge, "Gbit/s"),
         median_at_least(
             "  of the bridge's", [a / b for a, b in zip(mine, bridge, strict=True)], OF_BRIDGE, ""
         ),
@@ -66,7 +66,7 @@ def packets(bench: Bench) -> Row:
         bench.say(f"{rate:,}/s: {lines[-4].median} lost; delay {lines[-3].median}")
     kept = [rate for rate, seen in figures["engine"].items() if _is_lossless(rate, seen)]
     highest = at_least(
-        "64 B at 20 ms: highest rate without loss", [max(kept, default=0)], PACKETS_PER_S, "/s"
+        "64 B, 20 ms: without loss up to", [max(kept, default=0)], PACKETS_PER_S, "/s"
     )
     return Row([highest, *lines], figures)
 
@@ -115,7 +115,7 @@ def rate(bench: Bench) -> Row:
         found.append(_filled_bps(bench, 9001, *_udp_pair(bench, bps)))
         figures[bps] = found
         bench.say(f"{bps / 1e6:g} Mbit/s: TCP {found[0] / 1e6:.4g}, UDP {found[1] / 1e6:.4g}")
-        what = f"rate set {bps / 1e6:g} Mbit/s, on the wire"
+        what = f"rate set {bps / 1e6:g} Mbit/s"
         lines.append(within(what, [b / 1e6 for b in found], bps / 1e6, RATE_PERCENT, "Mbit/s"))
     return Row(lines, figures)
 

@@ -12,6 +12,11 @@ from benchmarks.wan_bulk import PACKET_DELAY_MS
 _ENDS = (("engine", "over the WAN, 20 ms set", 0), ("bridge", "over a kernel bridge", 3))
 _DELAYS = {"engine": PACKET_DELAY_MS, "bridge": 0}
 _LEAST_MS = 0.001
+_LOADS = {
+    "idle": "idle",
+    "path loaded": "100 Mbit/s on the same path",
+    "another loaded": "100 Mbit/s on another path",
+}
 
 
 def draw(figures: Mapping[str, Any]) -> str:
@@ -64,7 +69,7 @@ def _points(end: Mapping[str, Any], what: str) -> tuple[tuple[float, float], ...
 def _errors(delay: Mapping[str, Any]) -> Panel:
     curves = tuple(
         Curve(
-            f"{what}: {share}",
+            f"{_LOADS[what]}: {share}",
             tuple((float(rtt), pair[index]) for rtt, pair in found["set"].items()),
             colour,
             is_dashed=share == "median",

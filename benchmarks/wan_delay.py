@@ -14,7 +14,7 @@ _INTERVAL_US = 2000
 # 100 Mbit/s of full frames: 1472 bytes of payload are 1514 on the wire.
 _PAYLOAD, _PER_S = 1472, 8256
 _SILENCE_MS = 300
-TRAFFIC = {"idle": (), "100 Mbit/s on the path": (1, 2), "100 Mbit/s on another path": (3, 4)}
+TRAFFIC = {"idle": (), "path loaded": (1, 2), "another loaded": (3, 4)}
 
 
 def delay(bench: Bench) -> Row:
@@ -31,9 +31,9 @@ def delay(bench: Bench) -> Row:
         beside = (percentile(bridged, 0.5), percentile(bridged, 0.99))
         medians, tails = ([pair[i] for pair in found.values()] for i in (0, 1))
         lines += [
-            at_most(f"delay error of RTT, {what}: median", medians, MEDIAN_MS, "ms"),
+            at_most(f"RTT error, {what}: median", medians, MEDIAN_MS, "ms"),
             at_most("  p99", tails, P99_MS, "ms"),
-            information("  whole RTT of the kernel bridge: median", beside[:1], "ms"),
+            information("  kernel bridge, whole RTT: median", beside[:1], "ms"),
             information("  p99", beside[1:], "ms"),
         ]
         figures[what] = {"set": found, "bridge": beside}

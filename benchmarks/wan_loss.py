@@ -117,9 +117,8 @@ def _mathis(bench: Bench, figures: dict[str, object]) -> Line:
     theory = 8e-6 * mss / rtt_s * _C / sqrt(_MATHIS_LOSS)
     figures["mathis"] = {"mbps": rates, "theory_mbps": theory}
     bench.say(f"cubic: {', '.join(f'{rate:.2f}' for rate in rates)}; theory {theory:.2f} Mbit/s")
-    told = within(
-        "cubic at 1 %, 20 ms RTT, against Mathis", rates, round(theory, 2), MATHIS_PERCENT, "Mbit/s"
-    )
+    what = "cubic, 1 %, 20 ms RTT: Mathis"
+    told = within(what, rates, round(theory, 2), MATHIS_PERCENT, "Mbit/s")
     is_kept = abs(median(rates) - theory) <= theory * MATHIS_PERCENT / 100
     return Line(told.what, told.bound, told.median, told.spread, told.n, is_kept)
 

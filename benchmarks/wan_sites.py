@@ -34,7 +34,7 @@ def sites(effort: Effort, say: Say) -> Row:
             busy = _changes_ms(world, effort)
         quiet = _changes_ms(world, effort)
     say(f"a change takes effect in up to {max(quiet):.2f} ms, {max(busy):.2f} ms while all talk")
-    what = f"changing one path of {paths:,}, to its effect"
+    what = f"one path of {paths:,} changed"
     lines = [
         *found.lines,
         at_most(what, quiet, CHANGE_MS, "ms"),
@@ -75,7 +75,7 @@ def _talk(world: World, effort: Effort, say: Say) -> Row:
     told = ", ".join(f"{name} {value:.2f}" for name, value in cores.items())
     say(f"{per_s:,.0f} packets/s; p99 {p99_ms:.3f} ms late; cores: {told}")
     lines: list[Line] = [
-        at_most(f"{effort.sites} sites, all talk: error of RTT, median", [median_ms], MEDIAN_MS, "ms"),
+        at_most(f"{effort.sites} sites talk: RTT error, median", [median_ms], MEDIAN_MS, "ms"),
         at_most("  p99", [p99_ms], P99_MS, "ms"),
         information("  packets", [per_s], "/s"),
         at_most("  the engine (wire and keeper)", [sum(cores.values())], CORES, "cores"),

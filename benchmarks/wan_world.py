@@ -24,6 +24,7 @@ from emulator.engine.image import ensure_node_image
 from emulator.errors import NetemuError
 from emulator.impairment import Impairment, Overlay
 from emulator.plan import addressing
+from emulator.plan.hosts import CLIENT_CPU_SHARES
 from emulator.plan.kernel import sysctls
 from emulator.plan.model import HostSpec, PathSpec, Plan, SiteSpec
 from emulator.plan.wiring import wan_setup
@@ -186,4 +187,5 @@ def _host(name: str, site: int, sites: int) -> HostSpec:
         files={},
         daemons=(),
         cap_add=("NET_ADMIN",),  # for buffers above the machine's limits
+        cpu_shares=CLIENT_CPU_SHARES,
     )
