@@ -206,9 +206,9 @@ static int sink(char **a) {
 static int stream(char **a) {
     struct sockaddr_in to = address(a[0], atoi(a[1]));
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (strcmp(a[3], "-"))
-        need(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, a[3], strlen(a[3])), a[3]);
     need(connect(fd, (struct sockaddr *)&to, sizeof to), "connect");
+    if (strcmp(a[3], "-")) /* only now: connecting takes over the route's */
+        need(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, a[3], strlen(a[3])), a[3]);
     struct timeval patience = {0, 100000};
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     static char data[128 << 10];

@@ -59,7 +59,7 @@ def packets(bench: Bench) -> Row:
     for rate in bench.effort.rates_per_s:
         for sweep in figures.values():
             sweep[rate] = {"offered": [], "delivered": [], "lost": [], "p50": [], "p99": []}
-        for number in range(bench.effort.rounds):
+        for number in range(bench.effort.sweep_rounds):
             for kind in sorted(ENDS, reverse=number % 2 == 1):
                 _burst(bench, kind, rate, figures[kind][rate])
         lines += _told(rate, {kind: figures[kind][rate] for kind in ENDS})

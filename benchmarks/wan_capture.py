@@ -20,7 +20,7 @@ def capture(effort: Effort, say: Say, watched: Switch, unwatched: Mapping[str, s
     and one as it is, with what `watched` switches on while packets flow."""
     plain: list[float] = []
     seen: list[float] = []
-    for number in range(effort.rounds):
+    for number in range(effort.sweep_rounds):
         with world_of(2, environment=unwatched) as world:
             plain.append(_saturated_per_s(world, effort))
         with world_of(2) as world, watched(world):

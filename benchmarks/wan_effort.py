@@ -14,7 +14,8 @@ from benchmarks.wan_world import World
 class Effort:
     """Times in ms, as flood takes them."""
 
-    rounds: int  # of what alternates with the bridge
+    rounds: int  # of the TCP stream over the engine and the bridge in turn
+    sweep_rounds: int  # of everything else that alternates
     pings: int  # for each delay set, 2 ms apart
     rtts_ms: tuple[int, ...]
     stream_ms: int  # of TCP, after the warm-up
@@ -33,11 +34,12 @@ class Effort:
 
 FULL = Effort(
     rounds=5,
+    sweep_rounds=3,
     pings=2000,
     rtts_ms=(5, 20, 40, 100, 300),
     stream_ms=4000,
     warm_up_ms=2000,
-    burst_ms=2500,
+    burst_ms=2000,
     rates_per_s=(50_000, 100_000, 150_000, 200_000, 250_000, 300_000),
     losses=(0.001, 0.01, 0.05, 0.1),
     segments=1_000_000,
@@ -50,6 +52,7 @@ FULL = Effort(
 )
 QUICK = Effort(
     rounds=1,
+    sweep_rounds=1,
     pings=150,
     rtts_ms=(20,),
     stream_ms=500,

@@ -15,11 +15,11 @@ PERCENT, MATHIS_PERCENT = 5.0, 30.0  # bounds
 # n segments of which a share p is lost scatter by 1/sqrt(n p): a million at 0.1 % by 3.2 %, and
 # then an exact wire would miss 5 % one time in nine. 4000 lost ones scatter by 1.6 %.
 _LOST_AT_LEAST = 4000
-_SILENCE_MS = 2500  # a stream that lost much waits for its timers
+_SILENCE_MS = 1500  # a stream that lost much may wait for its timers
 _TRIES = 8
 _DATAGRAMS_PER_S = 60_000  # one by one: what the wire takes without losing any by itself
 _SEGMENTS_PER_S, _IN_ONE, _PAYLOAD = 200_000, 16, 100
-_STREAM_MS = 3000
+_DELAY_NS = 10 * NS_PER_MS
 _MATHIS_LOSS, _MATHIS_RTT_MS = 0.01, 20
 _MATHIS_PATHS = ((1, 2), (2, 3), (3, 4), (4, 1), (1, 3), (2, 4))
 # The constant of Mathis, Semke, Mahdavi and Ott (1997) for a receiver that acknowledges every
@@ -36,8 +36,8 @@ def loss(bench: Bench) -> Row:
         wanted = max(bench.effort.segments, round(_LOST_AT_LEAST / share))
         if bench.effort.segments < _LOST_AT_LEAST / share / 10:
             wanted = bench.effort.segments  # only to see that it works
-        bench.world.set((1, 2), loss=share, delay_ns=NS_PER_MS)
-        bench.world.set((2, 1), delay_ns=NS_PER_MS)
+        bench.world.set((1, 2), loss=share, delay_ns=_DELAY_NS)
+        bench.world.set((2, 1), delay_ns=_DELAY_NS)
         before = bench.world.drops("s1", "s2")
         for what, measured in (("TCP", _tcp), ("UDP in super-frames", _udp_segments)):
             lost, sent = measured(bench, wanted)
@@ -64,7 +64,7 @@ def _tcp(bench: Bench, wanted: int) -> tuple[int, int]:
     """Lost and sent. By BBR, if this kernel has it: 10 % hardly slows it down."""
     known = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
     algorithm = "bbr" if "bbr" in known else "-"
-    sender = f"stream {address(2)} 9000 {min(_STREAM_MS, 5 * bench.effort.stream_ms)} {algorithm}"
+    sender = f"stream {address(2)} 9000 {bench.effort.stream_ms} {algorithm}"
     lost = sent = tries = 0
     while sent < wanted and tries < _TRIES:
         tapped = _tapped(bench, 9000, "discard 9000 0", sender)
