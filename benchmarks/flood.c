@@ -233,7 +233,7 @@ static int discard(char **a) {
     set(listener, SOL_SOCKET, SO_REUSEADDR, 1, "SO_REUSEADDR");
     need(bind(listener, (struct sockaddr *)&here, sizeof here), "bind");
     need(listen(listener, 1), "listen");
-    struct timeval patience = {5, 0}; /* the last word may be lost */
+    struct timeval patience = {2, 500000}; /* the last word may be lost */
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     int fd = accept(listener, NULL, NULL);
     need(fd, "accept");

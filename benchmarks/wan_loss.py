@@ -12,10 +12,8 @@ from benchmarks.wan_world import World, address
 from emulator.clock import NS_PER_MS
 
 PERCENT, MATHIS_PERCENT = 5.0, 30.0  # bounds
-# n segments of which a share p is lost scatter by 1/sqrt(n p): a million at 0.1 % by 3.2 %, and
-# then an exact wire would miss 5 % one time in nine. 4000 lost ones scatter by 1.6 %.
-_LOST_AT_LEAST = 4000
-_SILENCE_MS = 1500  # a stream that lost much may wait for its timers
+_SILENCE_MS = 1200  # a stream that lost much may wait for its timers
+_QUIET_MS = 400  # datagrams do not
 _TRIES = 8
 _DATAGRAMS_PER_S = 60_000  # one by one: what the wire takes without losing any by itself
 _SEGMENTS_PER_S, _IN_ONE, _PAYLOAD = 200_000, 16, 100
@@ -33,9 +31,7 @@ def loss(bench: Bench) -> Row:
     lines: list[Line] = []
     figures: dict[str, object] = {}
     for share in bench.effort.losses:
-        wanted = max(bench.effort.segments, round(_LOST_AT_LEAST / share))
-        if bench.effort.segments < _LOST_AT_LEAST / share / 10:
-            wanted = bench.effort.segments  # only to see that it works
+        wanted = max(bench.effort.segments, round(bench.effort.lost / share))
         bench.world.set((1, 2), loss=share, delay_ns=_DELAY_NS)
         bench.world.set((2, 1), delay_ns=_DELAY_NS)
         before = bench.world.drops("s1", "s2")
@@ -67,7 +63,7 @@ def _tcp(bench: Bench, wanted: int) -> tuple[int, int]:
     sender = f"stream {address(2)} 9000 {bench.effort.stream_ms} {algorithm}"
     lost = sent = tries = 0
     while sent < wanted and tries < _TRIES:
-        tapped = _tapped(bench, 9000, "discard 9000 0", sender)
+        tapped = _tapped(bench, 9000, _SILENCE_MS, "discard 9000 0", sender)
         lost, sent, tries = lost + tapped[0], sent + tapped[1], tries + 1
     return lost, sent
 
@@ -75,12 +71,16 @@ def _tcp(bench: Bench, wanted: int) -> tuple[int, int]:
 def _udp_segments(bench: Bench, wanted: int) -> tuple[int, int]:
     length_ms = wanted * 1000 // _SEGMENTS_PER_S
     sender = f"send {address(2)} 9001 {_SEGMENTS_PER_S} {length_ms} {_PAYLOAD} {_IN_ONE}"
-    return _tapped(bench, 9001, "sink 9001 500", sender)
+    return _tapped(bench, 9001, _QUIET_MS, f"sink 9001 {_QUIET_MS}", sender)
 
 
-def _tapped(bench: Bench, port: int, receiver: str, sender: str) -> tuple[int, int]:
-    taps = [("s2", f"tap wan0 in {port} 0 {_SILENCE_MS}"),
-            ("s1", f"tap wan0 out {port} 0 {_SILENCE_MS}")]  # fmt: skip
+def _tapped(
+    bench: Bench, port: int, silence_ms: int, receiver: str, sender: str
+) -> tuple[int, int]:
+    taps = [
+        ("s2", f"tap wan0 in {port} 0 {silence_ms}"),
+        ("s1", f"tap wan0 out {port} 0 {silence_ms}"),
+    ]
     came, left, *_ = bench.world.run([*taps, ("s2", receiver)], [("s1", sender)])
     if came["overflowed"] or left["overflowed"]:
         bench.say(f"a tap missed frames: {came['overflowed']} in, {left['overflowed']} out")
@@ -91,7 +91,7 @@ def _datagrams(bench: Bench, wanted: int) -> tuple[int, int]:
     """By their receiver's own count."""
     length_ms = wanted * 1000 // _DATAGRAMS_PER_S
     got, sent = bench.world.run(
-        [("s2", "sink 9002 500")],
+        [("s2", f"sink 9002 {_QUIET_MS}")],
         [("s1", f"send {address(2)} 9002 {_DATAGRAMS_PER_S} {length_ms} {_PAYLOAD} 1")],
     )
     if got["overflowed"]:
