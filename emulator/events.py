@@ -260,7 +260,53 @@ class Packet(Event):
     src: str  # "10.3.0.2:41234"
     dst: str  # "198.18.1.1:80"
     out: int | None = None
-    dropped: str = ""  # cut, loss, queue
+    dropped: str = ""  # cut, loss, queue, mtu, overload
+    had: bool = True  # rst: whether its sender ever spoke on this connection before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question(Event):
+    """A DNS question on the wire; `t`: when it entered at its asker's site."""
+
+    kind: ClassVar[str] = "question"
+    source: str  # site of the asker
+    target: str  # site of the server
+    name: str
+    qtype: str
+    dropped: str = ""  # as of a packet; "": it arrived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flow(Event):
+    """One direction of a TCP or QUIC flow, as it entered the WAN at `source`: told at its end, and
+    while it lasts every few seconds in which it moved. `t` is when it was told."""
+
+    kind: ClassVar[str] = "flow"
+    protocol: str  # tcp, quic
+    source: str
+    target: str
+    src: str  # "10.3.0.2:41234"
+    dst: str  # "198.18.1.1:80"
+    began: int  # first frame
+    first: int | None  # first byte of payload; None: none yet
+    last: int | None  # newest byte of payload
+    seen: int  # newest frame
+    segments: int
+    bytes: int  # of payload, those sent again included
+    again: int  # segments of payload, SYN or FIN that were sent again
+    silence_ns: int  # longest time between two of its frames
+    ended: bool  # by FIN or RST of this side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathChange(Event):
+    """Values of a path were set while the lab runs."""
+
+    kind: ClassVar[str] = "path"
+    source: str
+    target: str
+    values: dict[str, Any]  # of an Impairment, those that were named; {}: cleared
+    by: str  # hand, trace, clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,7 +352,7 @@ KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation, Forced,
-        Proxy, Daemon, Answer, Packet, Lost, Wire, Note, Wait,
+        Proxy, Daemon, Answer, Question, Packet, Flow, PathChange, Lost, Wire, Note, Wait,
     )
 }  # fmt: skip
 

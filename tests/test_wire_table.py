@@ -27,15 +27,19 @@ def other(table):
 
 
 def test_settings_are_seen_by_the_other_side(table, other):
-    table.set(3, 63, Impairment(40_000_000, 2_000_000, 0.25, 10**9, 5_000_000, cut=False))
+    table.set(
+        3, 63, Impairment(40_000_000, 2_000_000, loss=0.25, rate_bps=10**9, queue_ns=5_000_000)
+    )
     cell = path_words(3, 63)
-    assert list(other.words[cell : cell + 6]) == [
-        40_000_000, 2_000_000, 2**30, 10**9, 5_000_000, 0,
-    ]  # fmt: skip
+    words = {
+        words_of.DELAY: 40_000_000, words_of.JITTER: 2_000_000, words_of.LOSS: 2**30,
+        words_of.RATE: 10**9, words_of.QUEUE: 5_000_000, words_of.CUT: 0, words_of.SPECIAL: 1,
+    }  # fmt: skip
+    assert {word: other.words[cell + word] for word in words} == words
 
 
 def test_only_the_path_that_was_set_changes(table, other):
-    table.set(1, 2, Impairment(7))
+    table.set(1, 2, Impairment(7, burst_loss=0))
     set_ = [i for i, word in enumerate(other.words) if word not in (0, 1)]
     cell = path_words(1, 2)
     assert set_ == [cell + words_of.DELAY, cell + words_of.QUEUE]
@@ -61,9 +65,9 @@ def test_certain_loss_is_above_every_random_number(table):
 
 def test_counters_and_state_are_read_by_name(table, other):
     cell = path_words(2, 1)
-    for offset in range(words_of.PACKETS, words_of.SEND_ERRORS + 1):
+    for offset in range(words_of.PACKETS, words_of.FREE_AT + 1):
         other.words[cell + offset] = offset
-    assert table.counters(2, 1) == Counters(8, 9, 10, 11, 12, 13, 14)
+    assert table.counters(2, 1) == Counters(*range(24, 36))
     other.words[words_of.LAG_MAX] = 5
     assert table.take_state().lag_max_ns == 5
     assert table.state().lag_max_ns == 0

@@ -18,6 +18,7 @@ from emulator.events import (
     Daemon,
     Event,
     Fault,
+    Flow,
     Forced,
     Generation,
     Health,
@@ -25,7 +26,9 @@ from emulator.events import (
     Lost,
     Note,
     Packet,
+    PathChange,
     Proxy,
+    Question,
     Request,
     Run,
     Schedule,
@@ -96,6 +99,9 @@ class History:
         self.daemons: list[Daemon] = []
         self.lookups: list[Lookup] = []
         self.packets = Packets()
+        self.questions: list[Question] = []
+        self.flows: list[Flow] = []
+        self.path_changes: list[PathChange] = []
         self.wire: list[Wire] = []
         self.lost: list[Lost] = []
         self.notes: list[Note] = []
@@ -268,6 +274,9 @@ _STORE: dict[type[Event], Any] = {
     Daemon: _listed("daemons"),
     Lookup: _listed("lookups"),
     Packet: _listed("packets"),
+    Question: _listed("questions"),
+    Flow: _listed("flows"),
+    PathChange: _listed("path_changes"),
     Wire: _listed("wire"),
     Lost: _listed("lost"),
     Note: _listed("notes"),

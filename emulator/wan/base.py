@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from emulator.impairment import Overlay
+from emulator.impairment import Overlay, Pulse, Trace
 from emulator.plan.wiring import HostWiring, WanSetup
 
 __all__ = ["Event", "FaultRecord", "HostWiring", "Wan", "WanSetup"]
@@ -65,12 +65,35 @@ class Wan(Protocol):
         paths: Sequence[tuple[int, int]],
         overlay: Overlay,
         ports: Sequence[str] = (),
+        pulse: Pulse | None = None,
     ) -> int:
         """Put an overlay on paths and cut the LAN ports of hosts. Returns the instant (ns) of its
-        first effect. Laying the same id again replaces it."""
+        first effect. Laying the same id again replaces it. With a pulse it comes and goes by
+        itself; at the pulse's end it is lifted, and the fault of that id is healed."""
 
     def lift(self, overlay_id: str) -> int:
         """Take an overlay away again; the instant it was gone. An unknown id is fine."""
+
+    def change(self, paths: Sequence[tuple[int, int]], values: Mapping[str, Any]) -> int:
+        """Set values of an Impairment, by the names of its fields; those not named stay, as does
+        all that is on its way. Below every overlay. Returns the instant of effect (ns)."""
+
+    def clear(self, paths: Sequence[tuple[int, int]]) -> int:
+        """Undo `change` and a trace that was played by hand: as the file says. When that was."""
+
+    def play(
+        self, paths: Sequence[tuple[int, int]], trace: Trace, *, is_of_file: bool = False
+    ) -> int:
+        """Let a trace change the paths from now on, in place of the one that plays: the file's
+        own, which `clear` leaves alone, or one by hand. One without steps ends it. Its start."""
+
+    def paths(self) -> Mapping[str, dict[str, Any]]:
+        """Per "a->b": `file` and `now` (values of an Impairment), `changed` (by hand), `overlays`
+        (ids), `plays` (a trace), `packets`, `bytes`, `drops` by cause, `corrupted`, `duplicated`,
+        `reordered`, `queue_ms` (waiting for the rate)."""
+
+    def flows(self) -> None:
+        """Have an event told, now, of each direction of a flow that moved since its last one."""
 
     def journal(self) -> tuple[FaultRecord, ...]:
         """Active faults, oldest first."""

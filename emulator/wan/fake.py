@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from emulator.clock import Clock
 from emulator.errors import HostSilent, WanError
-from emulator.impairment import Overlay, Overlays
+from emulator.impairment import Overlay, Overlays, Pair, Pulse, Trace, Values
 from emulator.wan.base import Event, FaultRecord, HostWiring, WanSetup
 
 Respond = Callable[[str, str, dict[str, Any]], dict[str, Any]]
@@ -36,6 +37,20 @@ def obedient(host: str, op: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+@contextmanager
+def _refused() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise WanError(str(error)) from error
+
+
+def _no_traffic() -> dict[str, Any]:
+    causes = ("cut", "loss", "queue", "mtu", "overload", "send_errors")
+    counted = dict.fromkeys(("packets", "bytes", "corrupted", "duplicated", "reordered"), 0)
+    return {**counted, "drops": dict.fromkeys(causes, 0), "queue_ms": 0.0}
+
+
 class FakeLab:
     """What the keeper of a real lab holds, for tests to look at and to change."""
 
@@ -48,6 +63,8 @@ class FakeLab:
         self.connected: dict[str, bool] = {}
         self.silent: set[str] = set()
         self.calls: list[tuple[str, str, dict[str, Any]]] = []  # host, operation, arguments
+        self.pulses: dict[str, Pulse] = {}  # by overlay; in the fake they stay laid
+        self.playing: dict[tuple[str, Pair], Trace] = {}  # "file" or "hand"; only first steps come
         self.journal: dict[str, FaultRecord] = {}
         self.holder: tuple[FakeWan, str] | None = None
         self.history: list[Event] = []
@@ -151,14 +168,16 @@ class FakeWan:
         paths: Sequence[tuple[int, int]],
         overlay: Overlay,
         ports: Sequence[str] = (),
+        pulse: Pulse | None = None,
     ) -> int:
         self._need_setup()
         for host in ports:
             self._check_port(host)
-        try:
+        with _refused():
             self.lab.overlays.lay(overlay_id, paths, overlay, ports)
-        except ValueError as error:
-            raise WanError(str(error)) from error
+        self.lab.pulses.pop(overlay_id, None)
+        if pulse is not None:
+            self.lab.pulses[overlay_id] = pulse
         return self.now_ns()
 
     def _check_port(self, host: str) -> None:
@@ -168,7 +187,74 @@ class FakeWan:
 
     def lift(self, overlay_id: str) -> int:
         self.lab.overlays.lift(overlay_id)
+        self.lab.pulses.pop(overlay_id, None)
         return self.now_ns()
+
+    def change(self, paths: Sequence[Pair], values: Mapping[str, Any]) -> int:
+        self._need_setup()
+        with _refused():
+            touched = self.lab.overlays.change(paths, values)
+        for pair in paths:
+            self.lab.playing.pop(("hand", pair), None)
+        return self._tell_change(touched, values, "hand")
+
+    def clear(self, paths: Sequence[Pair]) -> int:
+        self._need_setup()
+        with _refused():
+            touched = self.lab.overlays.clear(paths)
+        for pair in paths:
+            self.lab.playing.pop(("hand", pair), None)
+        return self._tell_change(touched, {}, "clear")
+
+    def play(self, paths: Sequence[Pair], trace: Trace, *, is_of_file: bool = False) -> int:
+        self._need_setup()
+        trial = Overlays({pair: self.lab.overlays.base(pair) for pair in paths})
+        with _refused():
+            for _, values in trace.steps:
+                trial.change(paths, values)
+        for pair in paths:
+            self.lab.playing.pop(("file" if is_of_file else "hand", pair), None)
+            if is_of_file:
+                self.lab.overlays.stop_playing(pair)
+            if trace.steps:
+                self._begin(pair, trace, is_of_file=is_of_file)
+        return self.now_ns()
+
+    def _begin(self, pair: Pair, trace: Trace, *, is_of_file: bool) -> None:
+        self.lab.playing["file" if is_of_file else "hand", pair] = trace
+        for at, values in trace.steps:
+            if at == 0 and is_of_file:
+                self.lab.overlays.play(pair, values)
+            elif at == 0:
+                self.lab.overlays.change([pair], values)
+                self._tell_change({pair}, values, "trace")
+
+    def _tell_change(self, pairs: set[Pair], values: Values, by: str) -> int:
+        names = self.lab.names()
+        for source, target in sorted(pairs):
+            self.lab.push({"kind": "path", "source": names[source], "target": names[target],
+                           "values": dict(values), "by": by})  # fmt: skip
+        return self.now_ns()
+
+    def paths(self) -> Mapping[str, dict[str, Any]]:
+        """As the keeper's; no frame ever passes."""
+        self._need_setup()
+        names, overlays = self.lab.names(), self.lab.overlays
+        return {
+            f"{names[pair[0]]}->{names[pair[1]]}": {
+                "file": overlays.base(pair).to_json(),
+                "now": overlays.effective(pair).to_json(),
+                "changed": dict(overlays.changed(pair)),
+                "overlays": list(overlays.laid_on(pair)),
+                "plays": any(playing == pair for _, playing in self.lab.playing),
+                **_no_traffic(),
+            }
+            for pair in overlays.paths()
+        }
+
+    def flows(self) -> None:
+        """Nothing flows in memory."""
+        self._need_setup()
 
     def journal(self) -> tuple[FaultRecord, ...]:
         return tuple(self.lab.journal.values())
@@ -220,13 +306,11 @@ class FakeWan:
     def stats(self) -> dict[str, Any]:
         """As the keeper's; no frame ever passes, so the counters stay 0."""
         names = self.lab.names()
-        drops = dict.fromkeys(("cut", "loss", "queue", "overload", "send_errors"), 0)
         return {
             "seq": len(self.lab.history) - 1,
             "overlays": list(self.lab.overlays.ids()),
             "paths": {
-                f"{names[a]}->{names[b]}": {"packets": 0, "bytes": 0, "drops": dict(drops)}
-                for a, b in self.lab.overlays.paths()
+                f"{names[a]}->{names[b]}": _no_traffic() for a, b in self.lab.overlays.paths()
             },
             "wire": {"alive": self.lab.setup is not None, "lag_ms_max": 0.0},
             "hosts": dict(self.lab.connected),

@@ -14,7 +14,7 @@ from typing import Any
 
 from emulator.engine.base import ContainerState, Engine
 from emulator.errors import EngineError, WanError
-from emulator.impairment import Overlay
+from emulator.impairment import Overlay, Pulse, Trace
 from emulator.wan.base import Event, FaultRecord, HostWiring, WanSetup
 from emulator.wan.channel import DOUBT_S, Channel
 
@@ -103,6 +103,7 @@ class RemoteWan:
         paths: Sequence[tuple[int, int]],
         overlay: Overlay,
         ports: Sequence[str] = (),
+        pulse: Pulse | None = None,
     ) -> int:
         return int(
             self._ask(
@@ -111,11 +112,31 @@ class RemoteWan:
                 paths=list(paths),
                 overlay=overlay.to_json(),
                 ports=list(ports),
+                pulse=None if pulse is None else asdict(pulse),
             )
         )
 
     def lift(self, overlay_id: str) -> int:
         return int(self._ask("lift", overlay_id=overlay_id))
+
+    def change(self, paths: Sequence[tuple[int, int]], values: Mapping[str, Any]) -> int:
+        return int(self._ask("change", paths=list(paths), values=dict(values)))
+
+    def clear(self, paths: Sequence[tuple[int, int]]) -> int:
+        return int(self._ask("clear", paths=list(paths)))
+
+    def play(
+        self, paths: Sequence[tuple[int, int]], trace: Trace, *, is_of_file: bool = False
+    ) -> int:
+        of = {"trace": trace.to_json(), "is_of_file": is_of_file}
+        return int(self._ask("play", _QUICK_S, paths=list(paths), **of))
+
+    def paths(self) -> Mapping[str, dict[str, Any]]:
+        paths: dict[str, dict[str, Any]] = self._ask("paths")
+        return paths
+
+    def flows(self) -> None:
+        self._ask("flows")
 
     def journal(self) -> tuple[FaultRecord, ...]:
         return tuple(_fault(data) for data in self._ask("journal"))

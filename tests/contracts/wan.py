@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.errors import HostSilent, WanError
-from emulator.impairment import Overlay
+from emulator.impairment import Overlay, Trace
 from emulator.wan.base import Event, FaultRecord
 from tests.docker.wan_world import EAST, FAR, ROUTER, SERVER, WEST, setup, wiring
 
@@ -108,6 +108,70 @@ class WanContract:
         with pytest.raises(WanError, match=f"{FAR} has no LAN port"):
             wan.lay(name, [], _CUT, [FAR])
         assert name not in wan.stats()["overlays"]
+
+    def test_a_change_is_of_what_is_named_until_it_is_cleared(self, wan):
+        """Only that value of only that path, beside what was changed before; `clear` restores
+        what the file says, twice too."""
+        file = wan.paths()["east->west"]["file"]
+        wan.change([(EAST, WEST)], {"loss": 0.02})
+        wan.change([(EAST, WEST)], {"delay_ns": 30_000_000})
+        told = wan.paths()
+        assert told["east->west"]["now"] == {**file, "loss": 0.02, "delay_ns": 30_000_000}
+        assert told["east->west"]["changed"] == {"loss": 0.02, "delay_ns": 30_000_000}
+        assert told["west->east"]["now"] == told["west->east"]["file"]
+        for _ in range(2):
+            wan.clear([(EAST, WEST), (WEST, EAST)])
+            assert wan.paths()["east->west"]["now"] == file
+
+    def test_a_change_stays_below_the_overlays_of_faults(self, wan, name):
+        """A fault's delay comes on top of a change that comes after it, and its end leaves it."""
+        wan.lay(name, [(EAST, WEST)], Overlay(delay_ns=5_000_000))
+        wan.change([(EAST, WEST)], {"delay_ns": 20_000_000})
+        assert wan.paths()["east->west"]["now"]["delay_ns"] == 25_000_000
+        assert wan.paths()["east->west"]["overlays"] == [name]
+        wan.lift(name)
+        assert wan.paths()["east->west"]["now"]["delay_ns"] == 20_000_000
+        wan.clear([(EAST, WEST)])
+
+    def test_a_change_that_cannot_be_is_refused_whole(self, wan):
+        """A value that no path has, a jitter above the delay, a path that there is not."""
+        for values, why in (
+            ({"latency": 1}, "no path has latency"),
+            ({"loss": 1.5}, "no share"),
+            ({"jitter_ns": 10**9}, "exceeds the delay"),
+        ):
+            with pytest.raises(WanError, match=why):
+                wan.change([(EAST, WEST)], values)
+        with pytest.raises(WanError, match="no path 1->9"):
+            wan.change([(EAST, WEST), (EAST, 9)], {"loss": 0.5})
+        with pytest.raises(WanError, match="no share"):
+            wan.play([(EAST, WEST)], Trace(((0, {"loss": 0.5}), (10**9, {"loss": 2.0}))))
+        assert wan.paths()["east->west"]["now"] == wan.paths()["east->west"]["file"]
+
+    def test_the_history_tells_of_changes(self, wan, another):
+        """Which path, which values, by whom; also of the first step of a trace."""
+        reader = another().events()
+        wan.change([(EAST, WEST)], {"loss": 0.25})
+        wan.play([(EAST, WEST)], Trace(((0, {"loss": 0.5}), (3600 * 10**9, {"loss": 0.0}))))
+        assert wan.paths()["east->west"]["plays"]
+        wan.clear([(EAST, WEST)])
+        assert not wan.paths()["east->west"]["plays"]
+        told: list[tuple[Event, str]] = []
+        while len(told) < 3:
+            event = next_event(reader)
+            told += [(event["values"], event["by"])] if event["kind"] == "path" else []
+        assert told == [({"loss": 0.25}, "hand"), ({"loss": 0.5}, "trace"), ({}, "clear")]
+
+    def test_a_files_trace_is_below_what_is_changed_by_hand(self, wan):
+        """`clear` leaves it; a trace without steps ends it, and the file's value is back."""
+        path = [(EAST, WEST)]
+        wan.play(path, Trace(((0, {"loss": 0.5}), (3600 * 10**9, {"loss": 0.0}))), is_of_file=True)
+        wan.change(path, {"loss": 0.1})
+        assert wan.paths()["east->west"]["now"]["loss"] == 0.1
+        wan.clear(path)
+        assert wan.paths()["east->west"]["now"]["loss"] == 0.5
+        wan.play(path, Trace(), is_of_file=True)
+        assert wan.paths()["east->west"]["now"] == wan.paths()["east->west"]["file"]
 
     def test_the_journal_holds_active_faults_in_order(self, wan, another, name):
         """The same id replaces in place, `forget` removes, another client sees the same."""

@@ -8,19 +8,22 @@ can attach and none must stay. The operations are the methods of `emulator/wan/b
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from emulator.errors import HostSilent
-from emulator.impairment import Impairment, Overlay, Overlays
+from emulator.impairment import Impairment, Overlay, Overlays, Pair, Pulse, Trace, Values
 from emulator.node.children import Children
 from emulator.node.loop import Future, Loop, gather
 from emulator.node.wan.keeper_clients import Client, Clients
 from emulator.node.wan.keeper_history import History
 from emulator.node.wan.keeper_lab import Lab
+from emulator.node.wan.keeper_time import Pulses, Traces, healed_event
 
 _SECOND_S = 1.0
 
@@ -34,6 +37,8 @@ class Keeper:
         self._clients = Clients(loop, self._history, self._serve, self._left)
         self._lab = Lab(loop, Children(loop), self._tell, self._forward)
         self._overlays = Overlays({})
+        self._traces = Traces(loop, self._play_step)
+        self._pulses = Pulses(loop)
         self._plan: dict[str, str] | None = None
         self._journal: dict[str, dict[str, Any]] = {}
         self._lock: tuple[Client, str] | None = None
@@ -130,18 +135,44 @@ class Keeper:
         paths: list[tuple[int, int]],
         overlay: dict[str, Any],
         ports: list[str],
+        pulse: dict[str, int] | None = None,
     ) -> int:
         self._need_setup()
-        pairs = [(a, b) for a, b in paths]
+        pairs = _pairs(paths)
         self._lab.check_ports(ports)
-        touched = self._overlays.lay(overlay_id, pairs, Overlay.from_json(overlay), ports)
+        wanted = Overlay.from_json(overlay)
+        rhythm = None if pulse is None else Pulse(**pulse)
+        self._pulses.end(overlay_id)
+        touched = self._overlays.lay(overlay_id, pairs, wanted, ports)
         began = time.monotonic_ns()
         self._apply(*touched)
+        if rhythm is not None:
+            off = (Overlay(), ())
+            self._pulses.begin(
+                overlay_id,
+                rhythm,
+                lambda is_on: self._apply(
+                    *self._overlays.lay(overlay_id, pairs, *((wanted, ports) if is_on else off))
+                ),
+                lambda: self._heal_by_itself(overlay_id),
+            )
         return began
 
     async def op_lift(self, overlay_id: str) -> int:
+        return self._lift(overlay_id)
+
+    def _lift(self, overlay_id: str) -> int:
+        self._pulses.end(overlay_id)
         self._apply(*self._overlays.lift(overlay_id))
         return time.monotonic_ns()
+
+    def _heal_by_itself(self, fault_id: str) -> None:
+        """A pulse is over: what `heal` would do, with nobody there to do it."""
+        began, healed = time.monotonic_ns(), self._lift(fault_id)
+        fault = self._journal.pop(fault_id, None)
+        for phase, t in (("heal_began", began), ("healed", healed), ("heal_ended", healed)):
+            if fault is not None:
+                self._tell(healed_event(fault, phase, t))
 
     def _apply(self, paths: set[tuple[int, int]], ports: set[str]) -> None:
         """Paths first: they are instantaneous."""
@@ -149,6 +180,74 @@ class Keeper:
             self._lab.set_path(path, self._overlays.effective(path))
         for host in ports:
             self._lab.set_port(host, cut=self._overlays.is_port_cut(host))
+
+    # Values by hand and in time
+
+    async def op_change(self, paths: list[list[int]], values: dict[str, Any]) -> int:
+        self._need_setup()
+        pairs = _pairs(paths)
+        touched = self._overlays.change(pairs, values)
+        self._traces.end(("hand", pair) for pair in pairs)
+        return self._set_anew(touched, values, "hand")
+
+    async def op_clear(self, paths: list[list[int]]) -> int:
+        self._need_setup()
+        pairs = _pairs(paths)
+        self._traces.end(("hand", pair) for pair in pairs)
+        return self._set_anew(self._overlays.clear(pairs), {}, "clear")
+
+    async def op_play(
+        self, paths: list[list[int]], trace: dict[str, Any], *, is_of_file: bool
+    ) -> int:
+        self._need_setup()
+        wanted, layer = Trace.from_json(trace), "file" if is_of_file else "hand"
+        trial = Overlays({pair: self._overlays.base(pair) for pair in _pairs(paths)})
+        for pair, (_, values) in itertools.product(_pairs(paths), wanted.steps):
+            trial.change([pair], values)  # raises for a value that there cannot be, before any is
+        for pair in _pairs(paths):
+            if is_of_file:
+                self._overlays.stop_playing(pair)
+                self._lab.set_path(pair, self._overlays.effective(pair))
+            self._traces.begin((layer, pair), wanted)
+        return time.monotonic_ns()
+
+    def _play_step(self, key: tuple[str, Pair], values: Values) -> None:
+        layer, pair = key
+        if layer == "file":
+            self._overlays.play(pair, values)
+        else:
+            self._overlays.change([pair], values)
+        self._set_anew({pair}, values, "trace")
+
+    def _set_anew(self, pairs: set[Pair], values: Values, by: str) -> int:
+        """Have the wire obey, and tell the history."""
+        began = time.monotonic_ns()
+        self._apply(pairs, set())
+        for pair in sorted(pairs):
+            source, target = self._lab.names_of(pair)
+            self._tell({"kind": "path", "t": began, "source": source, "target": target,
+                        "values": dict(values), "by": by})  # fmt: skip
+        return began
+
+    async def op_paths(self) -> dict[str, dict[str, Any]]:
+        self._need_setup()
+        playing = {pair for _, pair in self._traces.playing()}
+        stats = self._lab.path_stats(self._overlays.paths())
+        return {
+            "->".join(self._lab.names_of(pair)): {
+                "file": self._overlays.base(pair).to_json(),
+                "now": self._overlays.effective(pair).to_json(),
+                "changed": self._overlays.changed(pair),
+                "overlays": list(self._overlays.laid_on(pair)),
+                "plays": pair in playing,
+                **stats[pair],
+            }
+            for pair in self._overlays.paths()
+        }
+
+    async def op_flows(self) -> None:
+        self._need_setup()
+        await self._lab.tell_flows()
 
     # Memory
 
@@ -191,6 +290,10 @@ class Keeper:
             "overlays": list(self._overlays.ids()),
             **self._lab.stats(self._overlays.paths()),
         }
+
+
+def _pairs(paths: Iterable[Sequence[int]]) -> list[Pair]:
+    return [(source, target) for source, target in paths]
 
 
 def main(directory: str = "/run/netemu") -> None:

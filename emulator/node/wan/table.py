@@ -10,17 +10,50 @@ from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
-from emulator.impairment import Impairment
+from emulator.impairment import AQMS, DISTRIBUTIONS, Impairment
 
 SITES = 64  # numbers 1 to 63 are sites; 0 is nobody
-LOSS_SCALE = 1 << 32  # a loss of 1.0: above every 32-bit random number
+SHARE_SCALE = 1 << 32  # a share of 1.0: above every 32-bit random number
 
-# Words of one path
-DELAY, JITTER, LOSS, RATE, QUEUE, CUT, _FLAGS, _SPARE = range(8)
-PACKETS, BYTES, CUT_DROPS, LOSS_DROPS, QUEUE_DROPS, OVERLOAD_DROPS, SEND_ERRORS = range(8, 15)
-_PATH_WORDS = 16
+# Words of one path. SPECIAL: more is wanted than a delay or a cut, which is all that the compiled
+# mover can do by itself.
+(
+    DELAY,
+    JITTER,
+    DISTRIBUTION,
+    REORDER,
+    LOSS,
+    BURST_ENTER,
+    BURST_LEAVE,
+    BURST_LOSS,
+    DUPLICATE,
+    CORRUPT,
+    RATE,
+    QUEUE,
+    QUEUE_BYTES,
+    AQM,
+    MTU,
+    CUT,
+    SPECIAL,
+) = range(17)
+(
+    PACKETS,
+    BYTES,
+    CUT_DROPS,
+    LOSS_DROPS,
+    QUEUE_DROPS,
+    OVERLOAD_DROPS,
+    SEND_ERRORS,
+    MTU_DROPS,
+    CORRUPTED,
+    DUPLICATED,
+    REORDERED,
+    FREE_AT,
+) = range(24, 36)
+PATH_WORDS = 40
 
 # Words of the whole wire
 (
@@ -31,10 +64,12 @@ _PATH_WORDS = 16
     TOTAL_UNKNOWN,
     TOTAL_SEND_ERRORS,
     TOTAL_RECORDS_LOST,
-) = range(7)
-_WIRE_WORDS = 16
+    MOVER,
+) = range(8)
+WIRE_WORDS = 16
+MOVERS = ("", "plain Python", "compiled")
 
-_SIZE = 8 * (_WIRE_WORDS + SITES * SITES * _PATH_WORDS)
+_SIZE = 8 * (WIRE_WORDS + SITES * SITES * PATH_WORDS)
 
 
 class Counters(NamedTuple):
@@ -47,6 +82,11 @@ class Counters(NamedTuple):
     queue: int
     overload: int
     send_errors: int  # frames that the target's port refused
+    mtu: int = 0
+    corrupted: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    free_at_ns: int = 0  # monotonic; when the rate will have let out all that waits
 
 
 class WireState(NamedTuple):
@@ -59,13 +99,14 @@ class WireState(NamedTuple):
     unknown: int  # unicast to a MAC that no site has, or unreadable
     send_errors: int
     records_lost: int
+    mover: int = 0  # of MOVERS
 
 
 def path_words(source: int, target: int) -> int:
     """Where the words of a path begin."""
     if not (0 < source < SITES and 0 < target < SITES and source != target):
         raise ValueError(f"{source}->{target} is not a path between two sites of 1..{SITES - 1}")
-    return _WIRE_WORDS + (source * SITES + target) * _PATH_WORDS
+    return WIRE_WORDS + (source * SITES + target) * PATH_WORDS
 
 
 class PathTable:
@@ -82,7 +123,7 @@ class PathTable:
         fd = os.memfd_create("netemu-paths")
         os.ftruncate(fd, _SIZE)
         table = cls(fd)
-        for cell in range(_WIRE_WORDS, _SIZE // 8, _PATH_WORDS):
+        for cell in range(WIRE_WORDS, _SIZE // 8, PATH_WORDS):
             table.words[cell + CUT] = 1
         return table
 
@@ -99,14 +140,15 @@ class PathTable:
     def set(self, source: int, target: int, impairment: Impairment) -> None:
         """Obeyed by the next frame that enters. A cut comes first, a heal last."""
         cell = path_words(source, target)
+        words = self.words
         if impairment.cut:
-            self.words[cell + CUT] = 1
-        self.words[cell + DELAY] = impairment.delay_ns
-        self.words[cell + JITTER] = impairment.jitter_ns
-        self.words[cell + LOSS] = round(impairment.loss * LOSS_SCALE)
-        self.words[cell + RATE] = impairment.rate_bps
-        self.words[cell + QUEUE] = impairment.queue_ns
-        self.words[cell + CUT] = int(impairment.cut)
+            words[cell + CUT] = 1
+        if not impairment.is_plain:
+            words[cell + SPECIAL] = 1
+        for word, value in _settings(impairment):
+            words[cell + word] = value
+        words[cell + SPECIAL] = int(not impairment.is_plain)
+        words[cell + CUT] = int(impairment.cut)
 
     def cut(self, source: int, target: int) -> None:
         """Drop every frame that enters from now on; the other values stay."""
@@ -118,10 +160,10 @@ class PathTable:
 
     def counters(self, source: int, target: int) -> Counters:
         cell = path_words(source, target)
-        return Counters(*self.words[cell + PACKETS : cell + SEND_ERRORS + 1])
+        return Counters(*self.words[cell + PACKETS : cell + FREE_AT + 1])
 
     def state(self) -> WireState:
-        return WireState(*self.words[: TOTAL_RECORDS_LOST + 1])
+        return WireState(*self.words[: MOVER + 1])
 
     def take_state(self) -> WireState:
         """`state`, and the largest lag begins again. (A lag written between the read and the
@@ -129,3 +171,24 @@ class PathTable:
         state = self.state()
         self.words[LAG_MAX] = 0
         return state
+
+
+def _settings(impairment: Impairment) -> Iterator[tuple[int, int]]:
+    yield DELAY, impairment.delay_ns
+    yield JITTER, impairment.jitter_ns
+    yield DISTRIBUTION, DISTRIBUTIONS.index(impairment.distribution)
+    for word, share in (
+        (REORDER, impairment.reorder),
+        (LOSS, impairment.loss),
+        (BURST_ENTER, impairment.burst_enter),
+        (BURST_LEAVE, impairment.burst_leave),
+        (BURST_LOSS, impairment.burst_loss),
+        (DUPLICATE, impairment.duplicate),
+        (CORRUPT, impairment.corrupt),
+    ):
+        yield word, round(share * SHARE_SCALE)
+    yield RATE, impairment.rate_bps
+    yield QUEUE, impairment.queue_ns
+    yield QUEUE_BYTES, impairment.queue_bytes
+    yield AQM, AQMS.index(impairment.aqm)
+    yield MTU, impairment.mtu
