@@ -42,23 +42,27 @@ def measure(say: Say) -> list[Line]:
         )
     compiled()
     found: dict[str, Row] = {}
+    mover = ""
     with ExitStack() as stack:
         if any(name in SMALL for name in CHOSEN):
             bench = Bench(stack.enter_context(world_of(4)), EFFORT, say)
+            mover = bench.world.mover()
+            say(f"frames are moved by: {mover}")
         for name in (name for name in SMALL if name in CHOSEN):
             say(f"{name} …")
             found[name] = SMALL[name](bench)
     if "sites" in CHOSEN:
         say("sites …")
         found["sites"] = sites(EFFORT, say)
-    _write(found, say)
+    _write(found, mover, say)
     return [line for row in found.values() for line in row.lines]
 
 
-def _write(found: dict[str, Row], say: Say) -> None:
+def _write(found: dict[str, Row], mover: str, say: Say) -> None:
     figures: dict[str, Any] = {name: row.figures for name, row in found.items()}
     told = {
         "machine": machine(),
+        "mover": mover,
         "lines": [asdict(line) for row in found.values() for line in row.lines],
         "figures": figures,
     }

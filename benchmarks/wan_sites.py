@@ -70,7 +70,7 @@ def _talk(world: World, effort: Effort, say: Say) -> Row:
         after, lasted_s = world.cpu_s(), time.monotonic() - began
         per_s = (int(world.lab.wan.stats()["wire"]["packets"]) - packets) / lasted_s
         late = sorted(ms for said in talking.result() for ms in late_ms(said))
-    cores = {name: (after[name] - before.get(name, 0.0)) / lasted_s for name in after}
+    cores = {name: (after[name] - before[name]) / lasted_s for name in after}
     median_ms, p99_ms = percentile(late, 0.5), percentile(late, 0.99)
     told = ", ".join(f"{name} {value:.2f}" for name, value in cores.items())
     say(f"{per_s:,.0f} packets/s; p99 {p99_ms:.3f} ms late; cores: {told}")
@@ -112,10 +112,10 @@ def _changes_ms(world: World, effort: Effort) -> list[float]:
         time.sleep(0.5)
         for number in range(1, effort.changes + 1):
             called.append(time.time_ns())  # the clock of flood's stamps
-            world.set((1, 2), delay_ns=number * _STEP_NS)
+            world.set((1, 2), delay_ns=_one_way_ns(1, 2) + number * _STEP_NS)
             time.sleep(_PAUSE_S)
         log = probing.result()[0]["log"]
-    world.set((1, 2))
+    world.clear()
     base_us = _one_way_ns(1, 2) / 1000
     found = []
     for number, (began, until) in enumerate(pairwise([*called, called[-1] + 10**8]), start=1):

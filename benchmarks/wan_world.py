@@ -22,7 +22,7 @@ from emulator.controller.lab import POOL, WAN, Lab, host_spec, remove_lab, wan_s
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.errors import NetemuError
-from emulator.impairment import Impairment, Overlay
+from emulator.impairment import Impairment
 from emulator.plan import addressing
 from emulator.plan.hosts import CLIENT_CPU_SHARES
 from emulator.plan.kernel import sysctls
@@ -53,14 +53,13 @@ class World:
     lab: Lab
 
     def set(self, *paths: tuple[int, int], **values: Any) -> None:
-        """What is added to each of some paths, instead of what was: `delay_ns`, `loss`, ..."""
-        for source, target in paths:
-            self.lab.wan.lay(f"{source}->{target}", [(source, target)], Overlay(**values))
+        """Values of an Impairment on each of some paths, instead of what was changed before."""
+        self.lab.wan.change(paths, {"delay_ns": 0, "loss": 0.0, "rate_bps": 0, **values})
 
     def clear(self) -> None:
         """Every path is again as it was made."""
-        for overlay_id in self.lab.wan.stats()["overlays"]:
-            self.lab.wan.lift(overlay_id)
+        numbers = {site.name: site.number for site in self.lab.plan.sites}
+        self.lab.wan.clear([(numbers[p.source], numbers[p.target]) for p in self.lab.plan.paths])
 
     def run(self, receivers: Sequence[Job], senders: Sequence[Job]) -> list[Said]:
         """What every program said, in this order; senders begin when receivers listen.
@@ -85,15 +84,16 @@ class World:
         return drops
 
     def cpu_s(self) -> dict[str, float]:
-        """Processor time so far of the programs of the WAN container, by name: the keeper, and what
-        it started (the wire). From /proc of this machine: the engine must run here too."""
-        keeper = next(c.pid for c in self.lab.engine.containers(self.lab.name) if c.host == WAN)
-        children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
-        found = {"keeper": _process_cpu_s(keeper)}
-        for pid in map(int, children):
-            name = "wire" if b"wan.wire" in Path(f"/proc/{pid}/cmdline").read_bytes() else "other"
-            found[name] = found.get(name, 0.0) + _process_cpu_s(pid)
-        return found
+        """Processor time so far of the WAN container's programs. From /proc of this machine: the
+        engine must run here too."""
+        containers = self.lab.engine.containers(self.lab.name)
+        keeper = next(container.pid for container in containers if container.host == WAN)
+        wire = int(self.lab.wan.stats()["wire"]["pid"])
+        return {"keeper": _process_cpu_s(keeper), "wire": _process_cpu_s(wire)}
+
+    def mover(self) -> str:
+        """Who moves frames in the wire: its compiled core, or plain Python."""
+        return str(self.lab.wan.stats()["wire"]["mover"])
 
 
 def _process_cpu_s(pid: int) -> float:

@@ -55,7 +55,7 @@ def test_streams_and_packets_go_through(figures):
 
 
 def test_loss_and_rate_are_those_set(figures):
-    """As near as such short runs can tell: thousands of segments at 10 %, half a second at a rate."""
+    """As near as such short runs can tell: thousands of segments, half a second at a rate."""
     for name in ("TCP", "UDP in super-frames", "datagrams"):
         lost, sent = figures["loss"][f"{name} 0.1"]
         assert sent > 2_000
