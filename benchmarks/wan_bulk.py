@@ -93,14 +93,15 @@ def _is_lossless(rate: int, seen: dict[str, list[float]]) -> bool:
 
 def _told(rate: int, seen: dict[str, dict[str, list[float]]]) -> list[Line]:
     lines = []
-    for kind, beside in (("engine", f"  at {rate:,}/s: lost"), ("bridge", "    bridge: lost")):
+    for kind, where in (("engine", f"  at {rate:,}/s"), ("bridge", "    bridge")):
         figures = seen[kind]
-        delays = [f"{median(figures[share]):.2f}" for share in ("p50", "p99")]
+        offered = median(figures["offered"])
+        short = "" if offered >= _REACHED * rate else f" of {offered:,.0f}/s sent"
+        delays = ", ".join(f"{median(figures[share]):.2f}" for share in ("p50", "p99"))
         worst = f"p99 {min(figures['p99']):.2f} to {max(figures['p99']):.2f}"
-        count = len(figures["p99"])
         lines += [
-            information(beside, figures["lost"], "%"),
-            Line("    p50, p99 one way", "", ", ".join(delays) + " ms", worst, count),
+            information(f"{where}: lost{short}", figures["lost"], "%"),
+            Line("    p50, p99 one way", "", f"{delays} ms", worst, len(figures["p99"])),
         ]
     return lines
 
