@@ -46,7 +46,7 @@ def measure(say: Say) -> list[Line]:
     with ExitStack() as stack:
         if any(name in SMALL for name in CHOSEN):
             bench = Bench(stack.enter_context(world_of(4)), EFFORT, say)
-            mover = bench.world.mover()
+            mover = bench.world.mover
             say(f"frames are moved by: {mover}")
         for name in (name for name in SMALL if name in CHOSEN):
             say(f"{name} …")

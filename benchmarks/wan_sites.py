@@ -65,11 +65,11 @@ def _talk(world: World, effort: Effort, say: Say) -> Row:
         talking = pool.submit(world.run, [], _pings(effort, length_ms))
         time.sleep(_EDGE_S)
         before, began = world.cpu_s(), time.monotonic()
-        packets = int(world.lab.wan.stats()["wire"]["packets"])
         time.sleep(effort.mesh_ms / 1000)
         after, lasted_s = world.cpu_s(), time.monotonic() - began
-        per_s = (int(world.lab.wan.stats()["wire"]["packets"]) - packets) / lasted_s
-        late = sorted(ms for said in talking.result() for ms in late_ms(said))
+        said = talking.result()
+    late = sorted(ms for one in said for ms in late_ms(one))
+    per_s = 1000 * sum(one["sent"] + len(one["late_us"]) for one in said) / length_ms
     cores = {name: (after[name] - before[name]) / lasted_s for name in after}
     median_ms, p99_ms = percentile(late, 0.5), percentile(late, 0.99)
     told = ", ".join(f"{name} {value:.2f}" for name, value in cores.items())
