@@ -17,9 +17,10 @@ from typing import Any
 from benchmarks.flood import compiled
 from benchmarks.table import Line, Say, machine
 from benchmarks.wan_bulk import packets, rate, tcp
+from benchmarks.wan_capture import capture
 from benchmarks.wan_chart import draw
 from benchmarks.wan_delay import delay
-from benchmarks.wan_effort import FULL, QUICK, Bench, Row
+from benchmarks.wan_effort import FULL, QUICK, Bench, Effort, Row
 from benchmarks.wan_loss import loss
 from benchmarks.wan_sites import sites
 from benchmarks.wan_world import world_of
@@ -28,14 +29,15 @@ from emulator.errors import UsageError
 SMALL: dict[str, Callable[[Bench], Row]] = {
     "delay": delay, "tcp": tcp, "packets": packets, "loss": loss, "rate": rate,
 }  # fmt: skip
-ROWS = (*SMALL, "sites")
+LARGE: dict[str, Callable[[Effort, Say], Row]] = {"sites": sites, "capture": capture}
+ROWS = (*SMALL, *LARGE)
 EFFORT = QUICK if os.environ.get("NETEMU_WAN_QUICK") else FULL
 CHOSEN = os.environ.get("NETEMU_WAN_ROWS", ",".join(ROWS)).split(",")
 DIRECTORY = Path(os.environ.get("NETEMU_WAN_OUT", Path(__file__).parent))
 
 
 def measure(say: Say) -> list[Line]:
-    """The rows that are chosen, four sites for most of them; then the plot and all figures."""
+    """The rows that are chosen, most of them with four sites; then the plot and all figures."""
     if unknown := set(CHOSEN) - set(ROWS):
         raise UsageError(
             f"NETEMU_WAN_ROWS names {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}"
@@ -51,9 +53,9 @@ def measure(say: Say) -> list[Line]:
         for name in (name for name in SMALL if name in CHOSEN):
             say(f"{name} …")
             found[name] = SMALL[name](bench)
-    if "sites" in CHOSEN:
-        say("sites …")
-        found["sites"] = sites(EFFORT, say)
+    for name in (name for name in LARGE if name in CHOSEN):
+        say(f"{name} …")
+        found[name] = LARGE[name](EFFORT, say)
     _write(found, mover, say)
     return [line for row in found.values() for line in row.lines]
 
