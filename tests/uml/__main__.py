@@ -9,10 +9,15 @@ from tests.uml.boot import NoKernel, run_inside
 _LIMIT_S = 300.0
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
 def main() -> int:
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *sys.argv[1:]]
     try:
-        ended = run_inside(pytest, _LIMIT_S, lambda line: print(line, end="", flush=True))
+        ended = run_inside(pytest, _LIMIT_S, _say)
     except NoKernel as error:
         sys.exit(f"User-mode Linux cannot be started: {error}")
     if ended.code is None:

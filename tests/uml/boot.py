@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -101,10 +102,8 @@ def _boot(
 
 def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     """With all of its session: an UML that was killed leaves stopped children behind."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
@@ -118,7 +117,7 @@ def _shim() -> Path:
     if compiler is None:
         raise NoKernel(f"there is no C compiler for {source.name}; on Debian: apt-get install gcc")
     fresh = library.with_suffix(f".{os.getpid()}")
-    argv = [compiler, "-O2", "-shared", "-fPIC", "-Wall", "-o", fresh, source, "-ldl"]
+    argv = [compiler, "-O2", "-shared", "-fPIC", "-Wall", "-o", str(fresh), str(source), "-ldl"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode:
         raise NoKernel(f"{source.name} does not compile: {done.stderr.strip()}")

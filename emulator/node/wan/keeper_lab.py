@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from emulator.node.wan import keeper_links as links
 from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
+from emulator.node.wan.netem import NetemDriver
 from emulator.node.wan.table import Counters
 from emulator.node.wan.userspace import UserspaceDriver
 
@@ -40,7 +41,7 @@ class Lab:
         self._tell = tell
         self._forward = forward
         self._sites: dict[int, str] = {}
-        self._driver: Driver = UserspaceDriver(loop, children, self._recorded, self._wire_ended)
+        self._driver = self._make_driver("userspace")
         self._state = self._driver.state()
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
@@ -48,8 +49,16 @@ class Lab:
         self._turn = Future()  # of those who change links: one after the other
         self._turn.set()
 
-    async def setup(self, sites: list[tuple[int, str, bool]], macs: dict[str, int]) -> None:
+    def _make_driver(self, name: str) -> Driver:
+        if name == NetemDriver.name:
+            return NetemDriver(self._children)
+        return UserspaceDriver(self._loop, self._children, self._recorded, self._wire_ended)
+
+    async def setup(
+        self, sites: list[tuple[int, str, bool]], macs: dict[str, int], driver: str
+    ) -> None:
         """Bridges, and the driver with the sites' MAC addresses."""
+        self._driver = self._make_driver(driver)
         self._sites = {number: name for number, name, _ in sites}
         links.silence_ipv6()
         started = self._loop.start(self._driver.start(macs))
@@ -97,7 +106,7 @@ class Lab:
         self._wirings[host] = wiring
         try:
             await self._ip(links.link_lines(wiring, pid, cut=is_cut(host)))
-            await self._ip(links.host_lines(wiring), pid)
+            await self._ip([*links.host_lines(wiring), *self._of_driver(wiring)], pid)
             for link in wiring["interfaces"]:
                 if not links.is_lan_port(link):
                     await self._driver.add_port(wiring["site"], link["port"])
@@ -114,6 +123,10 @@ class Lab:
         self._connected[host] = True
         self._tell_daemon(host, "init", "started", "")
         return ""
+
+    def _of_driver(self, wiring: Wiring) -> list[str]:
+        ends = [link["name"] for link in wiring["interfaces"] if not links.is_lan_port(link)]
+        return [line for name in ends for line in self._driver.host_lines(name)]
 
     async def unwire(self, hosts: list[str]) -> None:
         """Forget hosts: the wire's ports, the links, the connections."""
@@ -161,6 +174,10 @@ class Lab:
         return await init.ask(op, arguments, timeout_s)
 
     # Paths and ports
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises ValueError for values of a path that the driver cannot set."""
+        self._driver.check(values)
 
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._driver.set_path(path, impairment)
@@ -210,6 +227,7 @@ class Lab:
                 for pair, stats in self.path_stats(paths).items()
             },
             "wire": {
+                "driver": self._driver.name,
                 "alive": self._driver.alive,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,

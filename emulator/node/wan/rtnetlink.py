@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # linux/netlink.h, linux/rtnetlink.h
-_REQUEST, _ACK, _REPLACE, _CREATE, _DUMP = 0x1, 0x4, 0x100, 0x400, 0x300
+_REQUEST, _ACK, _ECHO, _REPLACE, _CREATE, _DUMP = 0x1, 0x4, 0x8, 0x100, 0x400, 0x300
 _ERROR, _DONE = 2, 3
-_NEW_QDISC, _DEL_QDISC, _GET_QDISC = 36, 37, 38
+_NEW_QDISC, _GET_QDISC = 36, 38
 _KIND, _OPTIONS, _STATS2 = 1, 2, 7
 _BASIC, _QUEUE, _PACKETS64 = 1, 3, 8  # of TCA_STATS2, linux/gen_stats.h
 _HEADER = struct.Struct("=IHHII")
@@ -70,9 +70,14 @@ class TrafficControl:
         body += attribute(_KIND, kind.encode() + b"\0") + attribute(_OPTIONS, options)
         self._request(_NEW_QDISC, _CREATE | _REPLACE, body)
 
-    def delete_qdisc(self, link: int, parent: int, handle: int) -> None:
-        """With all that waits in it. Raises OSError."""
-        self._request(_DEL_QDISC, 0, _TC.pack(0, link, handle, parent, 0))
+    def qdisc(self, link: int, handle: int) -> Qdisc | None:
+        """One of them; None if there is no such."""
+        body = _TC.pack(0, link, handle, 0, 0)
+        try:
+            (found,) = self._request(_GET_QDISC, _ECHO, body)
+        except (OSError, ValueError):  # no interface, no discipline
+            return None
+        return _qdisc(found)
 
     def qdiscs(self) -> list[Qdisc]:
         """All of the namespace."""
@@ -84,10 +89,9 @@ class TrafficControl:
         head = _HEADER.pack(16 + len(body), kind, _REQUEST | flags, self._number, 0)
         self._socket.send(head + body)
 
-    def _request(self, kind: int, flags: int, body: bytes) -> None:
+    def _request(self, kind: int, flags: int, body: bytes) -> list[bytes]:
         self._send(kind, _ACK | flags, body)
-        for _ in self._answers():
-            pass
+        return list(self._answers())
 
     def _answers(self) -> Iterator[bytes]:
         """Bodies up to the acknowledgement or the end of a dump. Raises OSError."""
@@ -95,7 +99,7 @@ class TrafficControl:
             data = self._socket.recv(1 << 18)
             at = 0
             while at < len(data):
-                length, kind, flags, number, _ = _HEADER.unpack_from(data, at)
+                length, kind, _, number, _ = _HEADER.unpack_from(data, at)
                 body = data[at + 16 : at + length]
                 at += length + (-length % 4)
                 if number != self._number:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
@@ -44,6 +45,12 @@ class UserspaceDriver:
         if self._wire is None:
             raise ValueError("this WAN was never set up")
         return self._wire
+
+    def host_lines(self, interface: str) -> list[str]:
+        return []
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """It can do all there is."""
 
     async def add_port(self, site: int, interface: str) -> None:
         await self._need_wire().add_port(site, interface)
