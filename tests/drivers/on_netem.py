@@ -1,0 +1,50 @@
+"""The netem driver keeps what every WAN and every path promises. Needs root and a kernel with
+netem, so it is not collected by itself: `test_netem.py` runs it in a kernel that has it, and
+
+    .venv/bin/pytest tests/drivers/on_netem.py
+
+where the machine's own has.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.errors import WanError
+from tests.contracts.paths import THERE, PathContract
+from tests.contracts.wan import WanContract, name
+from tests.docker.test_wan_remote import TestHosts, TestLanPorts, TestPaths
+from tests.drivers.world import another, process_world, silence, wan
+
+__all__ = ["TestHosts", "TestLanPorts", "TestPaths", "another", "name", "silence", "wan"]
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture(scope="module")
+def world():
+    with process_world("netem") as world:
+        yield world
+
+
+class TestNetemWan(WanContract):
+    @pytest.fixture(autouse=True)
+    def _remember(self, world):
+        self._world = world
+
+    def pid_of(self, host):
+        return self._world.pids[host]
+
+
+class TestNetemPaths(PathContract):
+    def test_what_netem_cannot_do_is_refused_by_name(self, wan):
+        """And changes nothing."""
+        before = wan.paths()
+        with pytest.raises(WanError, match="netem cannot limit the mtu"):
+            wan.change([THERE], {"mtu": 1400, "delay_ns": 1})
+        assert wan.paths() == before
+
+
+def test_stats_say_which_driver_it_is(wan):
+    """So that a report can."""
+    assert wan.stats()["wire"]["driver"] == "netem"
