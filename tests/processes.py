@@ -70,7 +70,7 @@ class ProcessEngine:
     def __init__(self) -> None:
         self._specs: dict[str, ContainerSpec] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self._namespaces: dict[str, str] = {}
+        self._namespaces: dict[str, Path] = {}
         self._paused: set[str] = set()
 
     def create(self, spec: ContainerSpec) -> None:
@@ -89,7 +89,7 @@ class ProcessEngine:
             entered = Path(f"/proc/{process.pid}/root/run/netemu/entered")
             wait_until(entered.exists, f"{host} entered its namespaces")
             self._processes[host] = process
-            self._namespaces[host] = os.readlink(f"/proc/{process.pid}/ns/net")
+            self._namespaces[host] = Path(f"/proc/{process.pid}/ns/net").readlink()
         return self._handle(host)
 
     def _runs(self, host: str) -> bool:
@@ -124,7 +124,7 @@ class ProcessEngine:
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
                 try:
-                    if os.readlink(entry / "ns/net") == self._namespaces[host]:
+                    if (entry / "ns/net").readlink() == self._namespaces[host]:
                         os.kill(int(entry.name), number)
                 except (FileNotFoundError, ProcessLookupError, PermissionError):
                     continue  # it ended while we looked

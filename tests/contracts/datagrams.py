@@ -18,7 +18,6 @@ from tests.netns import inside
 _HEAD = struct.Struct("=Iq")  # number, instant of sending
 _STAMP = struct.Struct("=qq")  # timespec
 _SO_TIMESTAMPNS = 35  # asm-generic/socket.h: nanoseconds, with the socket option's own number
-_PORT = 9000
 OVERHEAD = 14 + 20 + 8  # Ethernet, IPv4, UDP: what a frame is longer than the datagram's data
 
 
@@ -78,15 +77,15 @@ class Datagrams:
 @contextmanager
 def datagrams(source: tuple[int, str], target: tuple[int, str]) -> Iterator[Datagrams]:
     """Ends are the process id of a host and its address."""
-    opened = []
-    for pid, address in (source, target):
-        with inside(f"/proc/{pid}/ns/net"):
-            end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        opened.append(end)
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-        end.bind((address, _PORT))
-    sender, receiver = opened
-    receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    sender.connect((target[1], _PORT))
-    with sender, receiver:
+    with _open(*source) as sender, _open(*target) as receiver:
+        receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        sender.connect(receiver.getsockname())
         yield Datagrams(sender, receiver)
+
+
+def _open(pid: int, address: str) -> socket.socket:
+    with inside(f"/proc/{pid}/ns/net"):
+        end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    end.bind((address, 0))
+    return end
