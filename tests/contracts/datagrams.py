@@ -17,7 +17,7 @@ from tests.netns import inside
 
 _HEAD = struct.Struct("=Iq")  # number, instant of sending
 _STAMP = struct.Struct("=qq")  # timespec
-_SO_TIMESTAMPNS = 35  # asm-generic/socket.h: nanoseconds, with the socket option's own number
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33  # asm-generic/socket.h
 OVERHEAD = 14 + 20 + 8  # Ethernet, IPv4, UDP: what a frame is longer than the datagram's data
 
 
@@ -58,6 +58,14 @@ class Datagrams:
             arrivals += new
         return arrivals
 
+    def send_raw(self, data: bytes) -> None:
+        """One datagram with these bytes."""
+        self._sender.send(data)
+
+    def answer_raw(self, data: bytes) -> None:
+        """The way back, from the port that `send_raw` sent to."""
+        self._receiver.sendto(data, self._sender.getsockname())
+
     def _arrived(self, wait_s: float) -> list[Arrival]:
         """All that is there, or the first that comes within `wait_s`."""
         found = []
@@ -75,17 +83,19 @@ class Datagrams:
 
 
 @contextmanager
-def datagrams(source: tuple[int, str], target: tuple[int, str]) -> Iterator[Datagrams]:
-    """Ends are the process id of a host and its address."""
-    with _open(*source) as sender, _open(*target) as receiver:
+def datagrams(
+    source: tuple[int, str], target: tuple[int, str], port: int = 0
+) -> Iterator[Datagrams]:
+    """Ends are the process id of a host and its address; `port` is the target's, 0: any."""
+    with _open(*source) as sender, _open(*target, port) as receiver:
         receiver.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         sender.connect(receiver.getsockname())
         yield Datagrams(sender, receiver)
 
 
-def _open(pid: int, address: str) -> socket.socket:
+def _open(pid: int, address: str, port: int = 0) -> socket.socket:
     with inside(f"/proc/{pid}/ns/net"):
         end = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-    end.bind((address, 0))
+    end.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
+    end.bind((address, port))
     return end

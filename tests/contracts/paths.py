@@ -10,15 +10,17 @@ import itertools
 import math
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import mean, median, pstdev
 from typing import Any
 
 import pytest
+from dnslib import RR, DNSRecord
 
 from emulator.impairment import Overlay
-from emulator.wan.base import Wan
+from emulator.wan.base import Event, Wan
 from tests.contracts.datagrams import OVERHEAD, Arrival, Datagrams, datagrams
 from tests.docker.wan_world import EAST, FAR, ONE_WAY_NS, ROUTER, WEST, World
 from tests.netns import inside
@@ -75,9 +77,9 @@ class PathContract:
             yield path
 
     @contextmanager
-    def between(self, world: World, source: str, target: str) -> Iterator[Datagrams]:
+    def between(self, world: World, source: str, target: str, port: int = 0) -> Iterator[Datagrams]:
         ends = [(world.pids[host], _ADDRESSES[host]) for host in (source, target)]
-        with datagrams(*ends) as path:
+        with datagrams(ends[0], ends[1], port) as path:
             yield path
 
     def counted(self, wan: Wan, before: dict[str, Any] | None = None) -> dict[str, int]:
@@ -200,18 +202,13 @@ class PathContract:
         assert abs(at_once - share) < Tolerance.of_share(share, count)
         assert not is_in_order(arrivals)
 
-    @pytest.mark.parametrize("mbit", [1, 8])
+    @pytest.mark.parametrize("mbit", [1, 4])
     def test_a_rate_is_kept(self, wan, there, mbit):
-        """Of whole Ethernet frames; 0.6 s of them are sent at once."""
-        size = 1000
-        count = round(0.6 * mbit * 1e6 / 8 / size)
+        """Of whole Ethernet frames, 0.4 s of them sent at once. Never more; and, since a machine
+        that pauses only slows it down, the best of 3 is what was set."""
         wan.change([THERE], {"rate_bps": mbit * 1_000_000, "queue_ns": 2000 * MS})
-        arrivals = there.send(count, size=size - OVERHEAD)
-        assert not missing(arrivals, count)
-        first = count // 5  # a bucket lets its fill out at once
-        seconds = (arrivals[-1].t - arrivals[first].t) / 1e9
-        bits = (count - 1 - first) * size * 8
-        assert abs(bits / seconds / (mbit * 1e6) - 1) < Tolerance.RATE
+        measured = [rate_bps(there, round(0.4 * mbit * 1e6 / 8 / 1000)) for _ in range(3)]
+        assert max(measured) / (mbit * 1e6) == pytest.approx(1.0, abs=Tolerance.RATE)
 
     def test_a_full_queue_drops_its_tail(self, wan, there):
         """No wait is longer than the limit; drops are counted as the queue's, not as lost."""
@@ -269,6 +266,74 @@ class PathContract:
         before = wan.stats()["paths"]["east->west"]["bytes"]
         there.send(100, size=500 - OVERHEAD)
         assert wan.stats()["paths"]["east->west"]["bytes"] - before == 100 * 500
+
+    def test_the_record_says_when_a_segment_entered_and_left(self, world, wan):
+        """By the lab's clock; the difference is what was set."""
+        reader = wan.events()
+        began = wan.now_ns()
+        transfer(world, ROUTER, FAR, 5000)
+        for what, source, pair in (("syn", "east", THERE), ("synack", "west", BACK)):
+            seen = until(reader, kind="packet", what=what, source=source)
+            assert began < seen["t"] < wan.now_ns()
+            took = seen["out"] - seen["t"]
+            assert ONE_WAY_NS[pair] <= took < ONE_WAY_NS[pair] + Tolerance.ANY_DELAY_NS
+        ends = [until(reader, kind="packet", what="fin") for _ in range(2)]
+        assert {(end["source"], end["dropped"]) for end in ends} == {("east", ""), ("west", "")}
+
+    def test_the_record_says_what_was_dropped(self, world, wan, name):
+        """Of a cut path: the attempts to connect entered, and never left."""
+        reader = wan.events()
+        wan.lay(name, [THERE], Overlay(cut=True))
+        with connecting(world, ROUTER, FAR):
+            seen = until(reader, kind="packet", what="syn", source="east")
+        wan.lift(name)
+        assert (seen["out"], seen["dropped"]) == (None, "cut")
+
+    def test_dns_is_read(self, world, wan):
+        """A question and its answer, by name."""
+        reader = wan.events()
+        question = DNSRecord.question("www.shop.test")
+        reply = question.reply()
+        reply.add_answer(*RR.fromZone("www.shop.test 5 A 198.18.1.1"))
+        with self.between(world, ROUTER, FAR, port=53) as path:
+            path.send_raw(question.pack())
+            path.answer_raw(reply.pack())
+            time.sleep(0.1)  # sockets that are closed answer by ICMP
+        seen = until(reader, kind="question")
+        assert (seen["name"], seen["source"]) == ("www.shop.test", "east")
+        seen = until(reader, kind="answer")
+        assert (seen["addresses"], seen["source"]) == (["198.18.1.1"], "west")
+
+
+def rate_bps(path: Datagrams, count: int, size: int = 1000) -> float:
+    """Of frames of `size` bytes that are sent at once. The first do not count: a bucket lets its
+    fill go at once."""
+    arrivals = path.send(count, size=size - OVERHEAD)
+    assert not missing(arrivals, count)
+    first = count // 5
+    seconds = (arrivals[-1].t - arrivals[first].t) / 1e9
+    return (count - 1 - first) * size * 8 / seconds
+
+
+@contextmanager
+def connecting(world: World, source: str, target: str) -> Iterator[None]:
+    """A connection that is being tried."""
+    with inside(f"/proc/{world.pids[source]}/ns/net"):
+        sender = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    with sender:
+        sender.setblocking(False)
+        sender.connect_ex((_ADDRESSES[target], 7))
+        yield
+
+
+def until(reader: Iterator[Event | None], **fields: object) -> Event:
+    """The next event with these values; it comes within seconds or never."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        event = next(reader)
+        if event and all(event.get(key) == value for key, value in fields.items()):
+            return event
+    raise AssertionError(f"no event came with {fields}")
 
 
 def transfer(world: World, source: str, target: str, size: int) -> None:

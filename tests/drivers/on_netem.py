@@ -37,6 +37,11 @@ class TestNetemWan(WanContract):
 
 
 class TestNetemPaths(PathContract):
+    def test_duplicates_arrive_twice(self, wan, there):
+        """Not here: kernels since 2025 refuse a netem that duplicates beside others."""
+        with pytest.raises(WanError, match="netem cannot duplicate"):
+            wan.change([THERE], {"duplicate": 0.05})
+
     def test_what_netem_cannot_do_is_refused_by_name(self, wan):
         """And changes nothing."""
         before = wan.paths()

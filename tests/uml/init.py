@@ -47,6 +47,7 @@ def _run(job: dict[str, object]) -> int:
 def main(out: str) -> None:
     try:
         _prepare(out)
+        Path("/run/out/booted").write_text(platform.release())
         code = _run(json.loads(Path("/run/out/job.json").read_text()))
         Path("/run/out/code").write_text(str(code))
     except Exception:  # noqa: BLE001  (a PID 1 that ends is a panic that says nothing)

@@ -92,13 +92,17 @@ class CompiledMover:
 
     def hold(self, lane: int, due: int, frame: bytes) -> int:
         """As `paths.Lanes`."""
-        held: int = self._core.core_hold(
-            self._self, lane, ctypes.c_int64(due), frame, len(frame)
-        )
+        held: int = self._core.core_hold(self._self, lane, ctypes.c_int64(due), frame, len(frame))
         return held
 
     def _admit(
-        self, source: int, target: int, data: int, size: int, now: int, fates: ctypes._Pointer[_Fates]
+        self,
+        source: int,
+        target: int,
+        data: int,
+        size: int,
+        now: int,
+        fates: ctypes._Pointer[_Fates],
     ) -> None:
         number = source * SITES + target
         path = self._paths.get(number)

@@ -51,7 +51,7 @@ class Lab:
 
     def _make_driver(self, name: str) -> Driver:
         if name == NetemDriver.name:
-            return NetemDriver(self._children)
+            return NetemDriver(self._loop, self._children, self._recorded, self._wire_ended)
         return UserspaceDriver(self._loop, self._children, self._recorded, self._wire_ended)
 
     async def setup(

@@ -8,7 +8,8 @@ and in it the netem of that path. So every ordered pair is on its own, also for 
                                                           | htb 1:, class 1:A
                                                           | netem 100+A: (tbf 200+A: (codel 300+A:))
 
-netem works on what the kernel holds as one packet, so hosts must send single segments.
+netem works on what the kernel holds as one packet, so hosts must send single segments. A witness
+(`witness.py`) sees the ports and writes the records that the wire writes elsewhere.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emulator.drivers import refusal
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
+from emulator.node.loop import Loop
 from emulator.node.wan.netem_options import bucket_options, codel_options, netem_options
 from emulator.node.wan.netem_path import NetemPath
+from emulator.node.wan.netem_witness import WitnessProcess
 from emulator.node.wan.rtnetlink import TrafficControl
 from emulator.node.wan.table import Counters, WireState
 
@@ -40,13 +43,27 @@ class NetemDriver:
 
     name = "netem"
 
-    def __init__(self, children: Children) -> None:
-        self.alive = False
+    def __init__(
+        self,
+        loop: Loop,
+        children: Children,
+        on_records: Callable[[bytes], object],
+        on_end: Callable[[int], object],
+    ) -> None:
+        self._loop = loop
         self._children = children
+        self._on_records = on_records
+        self._on_end = on_end
+        self._witness: WitnessProcess | None = None
         self._control = TrafficControl()
         self._macs: dict[int, list[str]] = {}
         self._paths: dict[Pair, NetemPath] = {}
         self._links: dict[int, int] = {}  # site -> index of its port's interface
+
+    @property
+    def alive(self) -> bool:
+        """The kernel does not end, but without a witness nothing can be claimed any more."""
+        return self._witness is not None and self._witness.alive
 
     async def start(self, macs: Mapping[str, int]) -> None:
         for mac, site in macs.items():
@@ -61,7 +78,12 @@ class NetemDriver:
         bridge = f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         no_address = f"link set {BRIDGE} addrgenmode none"
         await self._do("ip", [bridge, no_address, f"link set {BRIDGE} up"])
-        self.alive = True
+        self._witness = WitnessProcess(self._loop, self._children, self._on_records, self._on_end)
+        self._tell_witness("macs", macs=dict(macs))
+
+    def _tell_witness(self, op: str, **more: Any) -> None:
+        if self._witness is not None:
+            self._witness.tell(op, **more)
 
     async def _do(self, program: str, lines: Iterable[str]) -> None:
         """Have iproute2 do `lines` up to the first that fails. Raises ValueError."""
@@ -82,6 +104,7 @@ class NetemDriver:
         sources = [source for source in self._macs if source != site]
         await self._do("tc", _port_lines(interface, site, sources))
         self._links[site] = socket.if_nametoindex(interface)
+        self._tell_witness("port", site=site, interface=interface)
         for source in sources:
             self._apply((source, site))
         await self._do("ip", [f"link set {interface} master {BRIDGE}"])
@@ -91,6 +114,7 @@ class NetemDriver:
     async def drop_port(self, site: int) -> None:
         """What its paths counted since the last look goes with the interface."""
         if self._links.pop(site, None) is not None:
+            self._tell_witness("unport", site=site)
             for (_, target), path in self._paths.items():
                 if target == site:
                     path.port_is_gone()
@@ -105,6 +129,8 @@ class NetemDriver:
             self._paths[path].wanted = impairment
         else:
             self._paths[path] = NetemPath(impairment)
+        source, target = path
+        self._tell_witness("path", source=source, target=target, **self._paths[path].news())
         self._apply(path)
 
     def _apply(self, pair: Pair) -> None:

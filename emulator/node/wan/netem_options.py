@@ -28,7 +28,7 @@ _FRAMES_MAX = 100_000  # that wait on one path; 0.3 s of 300,000 frames/s
 # leaves behind the one before it. At this rate a full frame takes 120 ns.
 _IN_ORDER = 12_500_000_000  # bytes/s
 _UNLIMITED = 1 << 37  # bytes/s, of a bucket whose limit was lifted; removed, it would drop frames
-_BURST_NS = 1_000_000  # of the rate that may leave at once: timers of busy kernels are as late
+_BURST_NS = 2_000_000  # of the rate that may leave at once: timers of busy machines are as late
 _BURST_MIN = 2 * 1514  # a bucket must hold a whole frame to let it out at all
 _TABLE_SIZE, _TABLE_SCALE = 4096, 8192  # NETEM_DIST_SCALE stands for one unit of jitter
 _SHARE = (1 << 32) - 1
@@ -54,11 +54,6 @@ def netem_options(path: Impairment, distribution: Distribution | None) -> bytes:
     if distribution is not None:
         told.append(attribute(_DELAY_DIST, _table(distribution)))
     return head + b"".join(told)
-
-
-def duplicator_options(share: float) -> bytes:
-    """Of a netem that does nothing but duplicate."""
-    return struct.pack("=IIIIII", 0, _FRAMES_MAX, 0, 0, _share(share), 0)
 
 
 def bucket_options(path: Impairment) -> bytes:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from emulator.clock import NS_PER_S
 from emulator.impairment import Distribution, Impairment
 from emulator.node.wan.rtnetlink import Qdisc
 from emulator.node.wan.table import Counters
 
+_SLACK_NS = 500_000_000  # a busy machine may let a frame go so late
+_DEVIATIONS = 4  # the most that netem's tables hold
 _NOTHING = Counters(0, 0, 0, 0, 0, 0, 0)
 
 
@@ -41,6 +44,15 @@ class NetemPath:
         if self.wanted.cut:
             return "cut"
         return "loss" if self.wanted.loss or self.wanted.burst_enter else "overload"
+
+    def news(self) -> dict[str, Any]:
+        """What the witness must know, as `sightings.PathNews`."""
+        wanted = self.wanted
+        jitter = wanted.jitter_ns * (1 if wanted.distribution == "uniform" else _DEVIATIONS)
+        queue = wanted.queue_ns if wanted.rate_bps else 0
+        cause = "loss" if wanted.corrupt and not wanted.cut else self.cause
+        cause = "queue" if wanted.rate_bps and cause == "overload" else cause
+        return {"patience_ns": wanted.delay_ns + jitter + queue + _SLACK_NS, "cause": cause}
 
     def port_is_gone(self) -> None:
         """The kernel will know nothing of this path any more."""
