@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -42,10 +43,13 @@ class ProcessStream:
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
+        # A descriptor that is closed under a reader may be another program's by the time it reads.
+        self._reading = threading.Lock()
 
     def read(self, size: int) -> bytes:
         assert self._process.stdout is not None
-        return self._process.stdout.read(size) or b""
+        with self._reading:
+            return b"" if self._process.stdout.closed else self._process.stdout.read(size) or b""
 
     def write(self, data: bytes) -> None:
         assert self._process.stdin is not None
@@ -59,9 +63,10 @@ class ProcessStream:
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
+        with self._reading:  # the end of the program has ended the read
+            for pipe in (self._process.stdin, self._process.stdout):
+                assert pipe is not None
+                pipe.close()
 
 
 class ProcessEngine:

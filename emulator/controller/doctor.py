@@ -29,7 +29,7 @@ def examine() -> list[Finding]:
     except EngineError as error:
         found, _, remedy = str(error).partition("; ")
         return [*findings, _finding("Docker engine", is_ok=False, found=found, remedy=remedy)]
-    return [*findings, *_engine(report), _labs()]
+    return [*findings, *_engine(report), *_drivers(report), _labs()]
 
 
 def _finding(what: str, *, is_ok: bool, found: str, remedy: str = "") -> Finding:
@@ -82,6 +82,20 @@ def _engine(report: EngineReport) -> list[Finding]:
             )
         )
     return findings
+
+
+def _drivers(report: EngineReport) -> list[Finding]:
+    """What can move a lab's packets here. That netem cannot is no fault: few files ask for it."""
+    if not report.can_run_labs:
+        return []
+    ours = "ok: needs nothing of the kernel; what files get that say nothing"
+    netem = "ok: for files with `wan: {driver: netem}`"
+    if report.netem != "ok":
+        netem = f"not on this kernel: {report.netem}; sch_netem is its module"
+    return [
+        _finding("WAN driver userspace", is_ok=True, found=ours),
+        _finding("WAN driver netem", is_ok=True, found=netem),
+    ]
 
 
 def _labs() -> Finding:

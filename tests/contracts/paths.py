@@ -32,10 +32,10 @@ _ADDRESSES = {ROUTER: "100.64.0.1", FAR: "100.64.0.2"}
 
 class Tolerance:
     """How far a measured value may be off, and why. UML (one processor, shared with the sender, and
-    a host that may be busy) is the slowest that must pass: there the least of 50 delays was 0.1 to
-    0.4 ms above what was set, the median up to 0.6 ms."""
+    a host that may be busy) is the slowest that must pass: there the least of 50 delays was
+    0.06 to 0.15 ms above what was set on an idle machine, and up to 0.8 ms on a busy one."""
 
-    LEAST_DELAY_NS = 1 * MS
+    LEAST_DELAY_NS = 3 * MS // 2
     ANY_DELAY_NS = 15 * MS  # of one datagram: a machine may take the processor away for so long
     RATE = 0.03
     SIGMAS = 4.5  # a share that is right is beyond it once in 150,000 measurements
@@ -129,6 +129,17 @@ class PathContract:
         wan.lift(name)
         assert not missing(there.send(10), 10)
         assert self.counted(wan, before)["cut"] == 20
+
+    def test_delays_of_overlays_add_and_go_in_any_order(self, wan, there, name):
+        """What one does stays when another goes."""
+        measured = []
+        wan.lay(f"{name}-a", [THERE], Overlay(delay_ns=20 * MS))
+        wan.lay(f"{name}-b", [THERE], Overlay(delay_ns=40 * MS))
+        for lifted in ("a", "b", ""):
+            measured.append(min(a.delay for a in there.send(20)))
+            wan.lift(f"{name}-{lifted}")
+        for delay, expected in zip(measured, (70, 50, 10), strict=True):
+            assert expected * MS <= delay < expected * MS + Tolerance.LEAST_DELAY_NS
 
     def test_losses_are_as_many_as_set(self, wan, there):
         """10 %, within what chance allows, and each counted as lost."""

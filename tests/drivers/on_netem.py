@@ -13,10 +13,10 @@ import pytest
 from emulator.errors import WanError
 from tests.contracts.paths import THERE, PathContract
 from tests.contracts.wan import WanContract, name
-from tests.docker.test_wan_remote import TestHosts, TestLanPorts, TestPaths
+from tests.docker.test_wan_remote import TestHosts, TestLanPorts
 from tests.drivers.world import another, process_world, silence, wan
 
-__all__ = ["TestHosts", "TestLanPorts", "TestPaths", "another", "name", "silence", "wan"]
+__all__ = ["TestHosts", "TestLanPorts", "another", "name", "silence", "wan"]
 
 pytestmark = pytest.mark.netns
 

@@ -89,13 +89,14 @@ def _boot(
     # A reader that waits for a line cannot look at a clock.
     limit = threading.Timer(timeout_s, _end, [process])
     limit.start()
+    assert process.stdout is not None
     try:
         said = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line.replace("\r", ""))
-            if on_output is not None:
-                on_output(said[-1])
+        with process.stdout:
+            for line in process.stdout:
+                said.append(line.replace("\r", ""))
+                if on_output is not None:
+                    on_output(said[-1])
         return "".join(said)
     finally:
         limit.cancel()

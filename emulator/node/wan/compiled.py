@@ -10,6 +10,7 @@ import ctypes
 import os
 import socket
 from pathlib import Path as FilePath
+from typing import Any
 
 from emulator.node.wan import table as words_of
 from emulator.node.wan.mover import MEMORY, MoverParts
@@ -84,6 +85,14 @@ class CompiledMover:
     def tell_flows(self) -> None:
         self._core.core_tell_flows(self._self)
 
+    def feed(self, source: int, frame: bytes, now: int) -> None:
+        """As if the frame had come in at `now`."""
+        self._core.core_feed(self._self, source, frame, len(frame), ctypes.c_int64(now))
+
+    def tell_at(self, now: int, *, is_all: bool) -> None:
+        """Tell flows as at an instant, and hand all records over."""
+        self._core.core_tell_at(self._self, ctypes.c_int64(now), int(is_all))
+
     def run(self) -> int:
         code: int = self._core.core_run(self._self)
         if code < 0:
@@ -102,7 +111,7 @@ class CompiledMover:
         data: int,
         size: int,
         now: int,
-        fates: ctypes._Pointer[_Fates],
+        fates: Any,  # pointer to _Fates
     ) -> None:
         number = source * SITES + target
         path = self._paths.get(number)

@@ -24,6 +24,7 @@ from emulator.drivers import refusal
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Loop
+from emulator.node.wan.netem_lines import port_lines, trial_lines, what_failed
 from emulator.node.wan.netem_options import bucket_options, codel_options, netem_options
 from emulator.node.wan.netem_path import NetemPath
 from emulator.node.wan.netem_witness import WitnessProcess
@@ -33,8 +34,6 @@ from emulator.node.wan.table import Counters, WireState
 BRIDGE = "wan"
 _NETEM, _BUCKET, _CODEL = 0x100, 0x200, 0x300  # plus the source's number: the handle's major part
 _ROOT = 1 << 16  # handle 1:
-# No class is ever held back: netem and the bucket do that. 8 ms of it are the burst.
-_CLASS = "htb rate 100gbit burst 100m cburst 100m quantum 60000"
 _BATCH_S = 10.0
 
 
@@ -69,7 +68,7 @@ class NetemDriver:
         for mac, site in macs.items():
             self._macs.setdefault(site, []).append(mac)
         try:
-            await self._do("tc", _trial_lines("lo"))
+            await self._do("tc", trial_lines())
         except ValueError as error:
             raise ValueError(
                 f"this kernel cannot be the WAN ({error}): load its module sch_netem, often in a "
@@ -85,13 +84,13 @@ class NetemDriver:
         if self._witness is not None:
             self._witness.tell(op, **more)
 
-    async def _do(self, program: str, lines: Iterable[str]) -> None:
+    async def _do(self, program: str, lines: list[str]) -> None:
         """Have iproute2 do `lines` up to the first that fails. Raises ValueError."""
         text = "".join(f"{line}\n" for line in lines)
         argv = [program, "-batch", "-"]
         code, _, said = await self._children.run(argv, text.encode(), timeout_s=_BATCH_S)
         if code:
-            raise ValueError(f"{program}: {' '.join(said.decode(errors='replace').split())}")
+            raise ValueError(what_failed(program, said.decode(errors="replace"), lines))
 
     def check(self, values: Mapping[str, Any]) -> None:
         if why := refusal(self.name, values):
@@ -102,7 +101,7 @@ class NetemDriver:
 
     async def add_port(self, site: int, interface: str) -> None:
         sources = [source for source in self._macs if source != site]
-        await self._do("tc", _port_lines(interface, site, sources))
+        await self._do("tc", port_lines(interface, site, sources))
         self._links[site] = socket.if_nametoindex(interface)
         self._tell_witness("port", site=site, interface=interface)
         for source in sources:
@@ -193,28 +192,3 @@ class NetemDriver:
 def _handles(source: int) -> tuple[int, int, int]:
     """Of the netem, the bucket and the CoDel of a source's frames, on any port."""
     return (_NETEM + source) << 16, (_BUCKET + source) << 16, (_CODEL + source) << 16
-
-
-def _port_lines(interface: str, site: int, sources: Iterable[int]) -> list[str]:
-    """Frames that enter by a port get its site's priority, which is a class of every other port."""
-    return [
-        f"qdisc add dev {interface} root handle 1: htb",
-        *(f"class add dev {interface} parent 1: classid 1:{n:x} {_CLASS}" for n in sources),
-        f"qdisc add dev {interface} clsact",
-        (
-            f"filter add dev {interface} ingress protocol all matchall "
-            f"action skbedit priority 1:{site:x}"
-        ),
-    ]
-
-
-def _trial_lines(interface: str) -> list[str]:
-    """All that `_port_lines` and paths need of the kernel, made and removed again."""
-    return [
-        *_port_lines(interface, 1, [1]),
-        f"qdisc add dev {interface} parent 1:1 handle 101: netem delay 1ms",
-        f"qdisc add dev {interface} parent 101:1 handle 201: tbf rate 1mbit burst 4k limit 9k",
-        f"qdisc add dev {interface} parent 201:1 codel",
-        f"qdisc del dev {interface} clsact",
-        f"qdisc del dev {interface} root",
-    ]
