@@ -158,13 +158,26 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One connection of which its client and the wire tell different things."""
+
+    t: int
+    client: Client  # kind "": nobody's
+    port: int  # its local one
+    address: str  # asked
+    told: str  # by the client: `it was connected`
+    seen: str  # by the wire: `saw no SYN-ACK reach it`
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
-    """The clients' record held against the wire's."""
+    """The clients' record held against the wire's, connection by connection."""
 
     syn: Spread
     synack: Spread
     unmatched_client: int  # handshakes that a client began and no SYN was seen for
     unmatched_wire: int  # first SYNs of a city that no client tells of
+    disagreements: tuple[Disagreement, ...] = ()  # all there are, those two among them, by time
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import islice
 from operator import attrgetter
 from weakref import WeakKeyDictionary
 
+from emulator.analysis.agreement import agreement
 from emulator.analysis.connections import fates, losses, reversion
 from emulator.analysis.lines import uncollected
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, State
@@ -23,7 +24,7 @@ from emulator.analysis.windows import (
     is_failed,
     judge,
 )
-from emulator.analysis.wire import Senders, agreement, doubts, schedule_quality, wire_records
+from emulator.analysis.wire import Senders, doubts, schedule_quality, wire_records
 from emulator.clock import NS_PER_S
 from emulator.events import Request
 

@@ -8,12 +8,17 @@ where the machine's own has.
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
 from emulator.errors import WanError
-from tests.contracts.paths import THERE, PathContract
+from tests.contracts.paths import THERE, PathContract, transfer, until
 from tests.contracts.wan import WanContract, name
 from tests.docker.test_wan_remote import TestHosts, TestLanPorts
+from tests.docker.wan_world import FAR, ROUTER
 from tests.drivers.world import another, process_world, silence, wan
 
 __all__ = ["TestHosts", "TestLanPorts", "another", "name", "silence", "wan"]
@@ -48,6 +53,20 @@ class TestNetemPaths(PathContract):
         with pytest.raises(WanError, match="netem cannot limit the mtu"):
             wan.change([THERE], {"mtu": 1400, "delay_ns": 1})
         assert wan.paths() == before
+
+
+def test_a_witness_that_dies_is_told_and_replaced(world, wan):
+    """Packets move all the same; what is seen from then on is told again."""
+    reader = wan.events()
+    os.kill(wan.stats()["wire"]["pid"], signal.SIGKILL)
+    assert "witness ended" in until(reader, kind="lost")["where"]
+    transfer(world, ROUTER, FAR, 5000)
+    for _ in range(100):
+        if wan.stats()["wire"]["alive"]:
+            break
+    time.sleep(1)  # it starts and opens its ports
+    transfer(world, ROUTER, FAR, 5000)
+    assert until(reader, kind="packet", what="syn")["out"]
 
 
 def test_stats_say_which_driver_it_is(wan):

@@ -25,6 +25,10 @@ class Driver(Protocol):
     def alive(self) -> bool:
         """False once it has ended: no packet moves any more."""
 
+    @property
+    def pid(self) -> int:
+        """Of the process that moves the packets; 0: none does."""
+
     async def start(self, macs: Mapping[str, int]) -> None:
         """Begin, with no port yet. `macs`: each site's MAC address and number."""
 
@@ -40,6 +44,9 @@ class Driver(Protocol):
 
     async def drop_port(self, site: int) -> None:
         """Forget a site's port, if there is one; its interface may be gone already."""
+
+    async def tell_flows(self) -> None:
+        """Have every flow's direction recorded that moved since it was told last."""
 
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         """Obeyed by the next frame that enters; those under way are not touched. Raises

@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections import OrderedDict
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 from emulator.clock import NS_PER_S
@@ -42,6 +43,7 @@ _IP = 24  # offset of the IP header
 _HALF, _MASK = 1 << 31, (1 << 32) - 1  # sequence numbers wrap around (RFC 9293, 3.4)
 _SEQUENCE = struct.Struct(">I4xBB")
 _FLOWS = 1 << 16  # directions remembered: about 20 MB
+_ASIDE = 1 << 13  # that ended since the last telling; more have to wait for their turn
 TELL_NS = 5 * NS_PER_S  # how often a direction that goes on is told
 IDLE_NS = NS_PER_S  # after so long without a frame it is told once more
 
@@ -59,8 +61,10 @@ class Direction:
     """What one end of a flow has sent. `start`, `high`: its first sequence number and the one
     after its highest; `fresh`: its first payload is yet to come; instants in ns, 0: not yet."""
 
-    __slots__ = ("again", "began", "bytes", "ended", "first", "fresh", "high", "key", "last",
-                 "protocol", "seen", "segments", "silence", "source", "start", "target", "told")  # fmt: skip
+    __slots__ = (
+        "again", "began", "bytes", "ended", "first", "fresh", "high", "key", "last", "protocol",
+        "seen", "segments", "silence", "source", "start", "target", "told",
+    )  # fmt: skip
 
     def __init__(self, key: bytes, protocol: int, sites: tuple[int, int], now: int) -> None:
         self.key = key
@@ -121,9 +125,7 @@ class Flows:
     def to_tell(self, now: int, *, is_all: bool = False) -> Iterator[Direction]:
         """Directions that ended, and of those that moved since they were told the ones that are
         due: silent for a second, or not told for 5; with `is_all` every one."""
-        for ended in self._ended:
-            ended.told = now
-            yield ended
+        yield from self._ended
         self._ended.clear()
         for direction in reversed(self._directions.values()):
             if now - direction.seen > TELL_NS + 2 * IDLE_NS:
@@ -156,6 +158,7 @@ class Flows:
         sequence, offset, flags = _SEQUENCE.unpack_from(frame, transport + 4)
         payload = max(0, end - transport - (offset >> 4) * 4)
         direction = self._directions.get(key)
+        whats: tuple[int, ...]
         if flags & _SYN and not flags & _RST:
             is_again = direction is not None and direction.start == sequence
             if direction is None or not is_again:
@@ -179,14 +182,24 @@ class Flows:
         direction.saw(now, _segments(frame, payload), payload)
         if flags & (_FIN | _RST) and not direction.ended:
             direction.ended = True
-            self._ended.append(direction)
+            self._set_aside(direction)
         return Sight(whats, key[:-4], key[-4:], b"") if whats else None
 
     def _remember(self, direction: Direction) -> Direction:
+        """Remembered, in place of one of the same key, or of the one that was silent longest."""
+        before = self._directions.pop(direction.key, None)
+        if before is None and len(self._directions) >= self._limit:
+            before = self._directions.popitem(last=False)[1]
+        if before is not None and before.seen > before.told:
+            self._set_aside(before)
         self._directions[direction.key] = direction
-        if len(self._directions) > self._limit:
-            self._directions.popitem(last=False)
         return direction
+
+    def _set_aside(self, direction: Direction) -> None:
+        """As it is now, to be told with the next ones."""
+        if len(self._ended) < _ASIDE:
+            self._ended.append(copy(direction))
+            direction.told = direction.seen
 
 
 def _opening(flags: int, *, is_again: bool) -> int:

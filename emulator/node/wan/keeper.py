@@ -250,6 +250,10 @@ class Keeper:
             for pair in self._overlays.paths()
         }
 
+    async def op_flows(self) -> None:
+        self._need_setup()
+        await self._lab.tell_flows()
+
     # Memory
 
     async def op_journal(self) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
 from emulator.node.wan.netem import NetemDriver
-from emulator.node.wan.table import Counters
+from emulator.node.wan.table import MOVERS, Counters
 from emulator.node.wan.userspace import UserspaceDriver
 
 Tell = Callable[[dict[str, Any]], object]
@@ -43,6 +44,7 @@ class Lab:
         self._sites: dict[int, str] = {}
         self._driver = self._make_driver("userspace")
         self._state = self._driver.state()
+        self._wire_ends = 0
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
         self._connected: dict[str, bool] = {}
@@ -51,8 +53,10 @@ class Lab:
 
     def _make_driver(self, name: str) -> Driver:
         if name == NetemDriver.name:
-            return NetemDriver(self._loop, self._children, self._recorded, self._wire_ended)
-        return UserspaceDriver(self._loop, self._children, self._recorded, self._wire_ended)
+            ended = partial(self._driver_ended, "witness")
+            return NetemDriver(self._loop, self._children, self._recorded, ended)
+        ended = partial(self._driver_ended, "wire")
+        return UserspaceDriver(self._loop, self._children, self._recorded, ended)
 
     async def setup(
         self, sites: list[tuple[int, str, bool]], macs: dict[str, int], driver: str
@@ -206,10 +210,15 @@ class Lab:
         for event in events_of(message, self._sites):
             self._tell(event)
 
-    def _wire_ended(self, code: int) -> None:
+    def _driver_ended(self, name: str, code: int) -> None:
+        """`name`: of the process that did, for the history."""
         detail = f"exit {code}" if code >= 0 else f"signal {-code}"
-        self._tell_daemon("wan", "wire", "ended", detail)
-        self._tell({"kind": "lost", "count": 1, "where": f"the WAN's wire ended ({detail})"})
+        self._wire_ends += 1
+        self._tell_daemon("wan", name, "ended", detail)
+        self._tell({"kind": "lost", "count": 1, "where": f"the WAN's {name} ended ({detail})"})
+
+    async def tell_flows(self) -> None:
+        await self._driver.tell_flows()
 
     def tell_second(self) -> None:
         """The event of the last second of the wire."""
@@ -229,6 +238,9 @@ class Lab:
             "wire": {
                 "driver": self._driver.name,
                 "alive": self._driver.alive,
+                "pid": self._driver.pid,
+                "mover": MOVERS[state.mover],
+                "ended": self._wire_ends,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,
                 "unknown": state.unknown,

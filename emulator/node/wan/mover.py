@@ -7,6 +7,7 @@ the same captures; `tests/test_wire_live.py` runs on both.
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from typing import Protocol
 
 from emulator.node.wan.capture import Capture
@@ -35,10 +36,11 @@ class Mover(Protocol):
         interface may be gone: its site."""
 
 
-class MoverParts(Protocol):
-    """What a mover is made of; see `wire.main`."""
+@dataclass(frozen=True, slots=True)
+class MoverParts:
+    """What a mover is made of."""
 
-    words: memoryview[int]
+    words: memoryview[int]  # of the path table
     control: socket.socket
     records: socket.socket
     capture: Capture | None

@@ -62,7 +62,12 @@ class NetemDriver:
     @property
     def alive(self) -> bool:
         """The kernel does not end, but without a witness nothing can be claimed any more."""
-        return self._witness is not None and self._witness.alive
+        return self.pid != 0
+
+    @property
+    def pid(self) -> int:
+        """The witness's."""
+        return self._witness.pid if self._witness is not None else 0
 
     async def start(self, macs: Mapping[str, int]) -> None:
         for mac, site in macs.items():
@@ -78,11 +83,12 @@ class NetemDriver:
         no_address = f"link set {BRIDGE} addrgenmode none"
         await self._do("ip", [bridge, no_address, f"link set {BRIDGE} up"])
         self._witness = WitnessProcess(self._loop, self._children, self._on_records, self._on_end)
-        self._tell_witness("macs", macs=dict(macs))
+        self._witness.hold("macs", op="macs", macs=dict(macs))
 
-    def _tell_witness(self, op: str, **more: Any) -> None:
-        if self._witness is not None:
-            self._witness.tell(op, **more)
+    def _need_witness(self) -> WitnessProcess:
+        if self._witness is None:
+            raise ValueError("this WAN was never set up")
+        return self._witness
 
     async def _do(self, program: str, lines: list[str]) -> None:
         """Have iproute2 do `lines` up to the first that fails. Raises ValueError."""
@@ -103,7 +109,7 @@ class NetemDriver:
         sources = [source for source in self._macs if source != site]
         await self._do("tc", port_lines(interface, site, sources))
         self._links[site] = socket.if_nametoindex(interface)
-        self._tell_witness("port", site=site, interface=interface)
+        self._need_witness().hold("port", site, op="port", site=site, interface=interface)
         for source in sources:
             self._apply((source, site))
         await self._do("ip", [f"link set {interface} master {BRIDGE}"])
@@ -113,7 +119,7 @@ class NetemDriver:
     async def drop_port(self, site: int) -> None:
         """What its paths counted since the last look goes with the interface."""
         if self._links.pop(site, None) is not None:
-            self._tell_witness("unport", site=site)
+            self._need_witness().drop("port", site, op="unport", site=site)
             for (_, target), path in self._paths.items():
                 if target == site:
                     path.port_is_gone()
@@ -129,7 +135,8 @@ class NetemDriver:
         else:
             self._paths[path] = NetemPath(impairment)
         source, target = path
-        self._tell_witness("path", source=source, target=target, **self._paths[path].news())
+        news = self._paths[path].news()
+        self._need_witness().hold(path, op="path", source=source, target=target, **news)
         self._apply(path)
 
     def _apply(self, pair: Pair) -> None:
@@ -170,6 +177,9 @@ class NetemDriver:
 
     def take_state(self) -> WireState:
         return self.state()
+
+    async def tell_flows(self) -> None:
+        self._need_witness().tell_flows()
 
     def _look(self) -> None:
         """Have every path take note of its counters."""

@@ -66,6 +66,15 @@ class PlainMover:
     def tell_flows(self) -> None:
         self._tell_flows(_now(), is_all=True)
 
+    def feed(self, source: int, frame: bytes, now: int) -> None:
+        """As if the frame had come in at `now`."""
+        self._forward(source, frame, now)
+
+    def tell_at(self, now: int, *, is_all: bool) -> None:
+        """Tell flows as at an instant, and hand all records over."""
+        self._tell_flows(now, is_all=is_all)
+        self._outbox.flush(now + _CHECKUP_NS)
+
     def run(self) -> int:
         while True:
             is_told, gone = False, 0
@@ -111,7 +120,8 @@ class PlainMover:
         if target == source:
             self._words[words_of.TOTAL_UNKNOWN] += 1
             return
-        sight = self._flows.observe(frame, now, (source, target)) if self._flows else None
+        flows = self._flows
+        sight = flows.observe(frame, now, (source, target)) if flows is not None else None
         fates = self._admit(source, target, frame, now)
         if sight:
             for record in encode(sight, now, fates, source, target):

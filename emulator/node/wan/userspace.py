@@ -1,15 +1,34 @@
-"""The driver that needs nothing of the kernel: the wire process and the path table it obeys."""
+"""The driver that needs nothing of the kernel: the wire process and the path table it obeys.
+
+A wire that ends is started anew: the table, and with it every setting and counter, outlives it;
+what was on its way is lost, as the history says.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Loop
+from emulator.node.wan.capture import PLACE, Capture
 from emulator.node.wan.keeper_wire import WireProcess
+from emulator.node.wan.lives import Lives
 from emulator.node.wan.table import Counters, PathTable, WireState
+
+
+def _capture_ring() -> int | None:
+    """A descriptor of a fresh ring; None where there is no room for one."""
+    place = os.environ.get("NETEMU_CAPTURE", PLACE)
+    try:
+        Capture.create(place).close()
+        return os.open(place, os.O_RDWR)
+    except OSError:
+        return None
 
 
 class UserspaceDriver:
@@ -29,17 +48,39 @@ class UserspaceDriver:
         self._on_records = on_records
         self._on_end = on_end
         self._table = PathTable.create()
+        self._capture = _capture_ring()
+        self._macs: dict[str, int] = {}
+        self._interfaces: dict[int, str] = {}  # by site
+        self._lives = Lives()
         self._wire: WireProcess | None = None
 
     @property
     def alive(self) -> bool:
         return self._wire is not None and self._wire.alive
 
+    @property
+    def pid(self) -> int:
+        """Of the wire process; 0: there is none."""
+        return self._wire.pid if self._wire is not None and self._wire.alive else 0
+
     async def start(self, macs: Mapping[str, int]) -> None:
-        self._wire = WireProcess(
-            self._loop, self._children, self._table, self._on_records, self._on_end
+        self._macs = dict(macs)
+        await self._begin()
+
+    async def _begin(self) -> None:
+        """A wire, with every port there is."""
+        self._wire = wire = WireProcess(
+            self._loop, self._children, self._table, self._capture, self._on_records, self._ended
         )
-        await self._wire.set_macs(dict(macs))
+        await wire.set_macs(self._macs)
+        for site, interface in list(self._interfaces.items()):
+            with contextlib.suppress(OSError):  # the link went; whoever wires it anew tells us
+                await wire.add_port(site, interface)
+
+    def _ended(self, code: int) -> None:
+        self._on_end(code)
+        if self._lives.may_begin(time.monotonic_ns()):
+            self._loop.start(self._begin())
 
     def _need_wire(self) -> WireProcess:
         if self._wire is None:
@@ -53,11 +94,16 @@ class UserspaceDriver:
         """It can do all there is."""
 
     async def add_port(self, site: int, interface: str) -> None:
+        self._interfaces[site] = interface
         await self._need_wire().add_port(site, interface)
 
     async def drop_port(self, site: int) -> None:
+        self._interfaces.pop(site, None)
         if self.alive:
             await self._need_wire().drop_port(site)
+
+    async def tell_flows(self) -> None:
+        await self._need_wire().tell_flows()
 
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._table.set(*path, impairment)

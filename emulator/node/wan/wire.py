@@ -22,7 +22,6 @@ import json
 import os
 import socket
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from emulator.node.wan.capture import Capture
@@ -32,18 +31,6 @@ from emulator.node.wan.plain import PlainMover
 from emulator.node.wan.poller import sharpen_timers
 from emulator.node.wan.ports import is_gone
 from emulator.node.wan.table import MOVER, MOVERS, SITES, PathTable
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """As `mover.MoverParts`."""
-
-    words: memoryview[int]
-    control: socket.socket
-    records: socket.socket
-    capture: Capture | None
-    seed: int
-    has_flow_log: bool
 
 
 class Wire:
@@ -139,7 +126,7 @@ def main() -> None:
     control = socket.socket(fileno=options.control)
     control.settimeout(0)
     table = PathTable.attach(options.table)
-    parts = Parts(
+    parts = MoverParts(
         table.words,
         control,
         socket.socket(fileno=options.records),

@@ -53,7 +53,7 @@ struct shape { /* of a super-frame; segments 1: no such frame */
 
 struct direction {
     uint8_t key[37];
-    uint8_t size, protocol, source, target, fresh, ended, untold, used;
+    uint8_t size, protocol, source, target, fresh, ended, used;
     uint32_t start, high, again;
     int64_t began, first, last, seen, told, silence;
     uint64_t segments, bytes;
@@ -63,8 +63,8 @@ struct direction {
 struct flows {
     struct direction *all;
     int32_t *heads;
-    int32_t *ended;
-    int32_t count, newest, oldest, ended_count;
+    struct direction *aside; /* as they were when they ended, to be told */
+    int32_t count, newest, oldest, aside_count;
 };
 
 struct sight { /* what a frame tells, see flows.py */

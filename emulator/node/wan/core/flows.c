@@ -7,7 +7,7 @@
 enum { SYN, SYNACK, FIN, RST, DATA, AGAIN, SYN_AGAIN, SYNACK_AGAIN, DNS, LOST, QUESTION,
        RST_STRANGER, FLOW };
 enum { F_FIN = 1, F_SYN = 2, F_RST = 4, F_ACK = 16, TCP = 6, UDP = 17 };
-enum { LIMIT = 1 << 16, HEADS = 1 << 17, NONE = -1 };
+enum { LIMIT = 1 << 16, HEADS = 1 << 17, ASIDE = 1 << 13, NONE = -1 };
 #define TELL (5 * SECOND)
 #define IDLE SECOND
 
@@ -56,8 +56,8 @@ int flows_init(struct flows *f)
 {
     f->all = calloc(LIMIT, sizeof *f->all);
     f->heads = malloc(HEADS * sizeof *f->heads);
-    f->ended = malloc(LIMIT * sizeof *f->ended);
-    if (!f->all || !f->heads || !f->ended) return -1;
+    f->aside = malloc(ASIDE * sizeof *f->aside);
+    if (!f->all || !f->heads || !f->aside) return -1;
     memset(f->heads, 0xFF, HEADS * sizeof *f->heads);
     f->newest = f->oldest = NONE;
     return 0;
@@ -108,6 +108,13 @@ static void forget(struct flows *f, int at)
     unlink_age(f, at);
 }
 
+static void set_aside(struct flows *f, struct direction *d)
+{
+    if (f->aside_count == ASIDE) return;
+    f->aside[f->aside_count++] = *d;
+    d->told = d->seen;
+}
+
 /* A fresh direction in place of one of the same key, or of the one that was silent longest. */
 static struct direction *remember(struct flows *f, const uint8_t *key, int size, int protocol,
                                   int source, int target, int64_t now)
@@ -115,6 +122,7 @@ static struct direction *remember(struct flows *f, const uint8_t *key, int size,
     struct direction *d = find(f, key, size);
     int at = d ? (int)(d - f->all) : f->count < LIMIT ? f->count++ : f->oldest;
     d = &f->all[at];
+    if (d->used && d->seen > d->told) set_aside(f, d);
     if (d->used) forget(f, at);
     memset(d, 0, sizeof *d);
     memcpy(d->key, key, size);
@@ -206,10 +214,7 @@ static void tcp(struct flows *f, const uint8_t *data, int transport, int end, in
     saw(f, d, now, segments_of(data, payload), payload);
     if (flags & (F_FIN | F_RST) && !d->ended) {
         d->ended = 1;
-        if (f->ended_count < LIMIT) {
-            d->untold = 1;
-            f->ended[f->ended_count++] = (int32_t)(d - f->all);
-        }
+        set_aside(f, d);
     }
 }
 
@@ -281,7 +286,7 @@ void tell_sight(struct core *c, const struct sight *sight, int64_t t, const stru
     }
 }
 
-static void tell(struct core *c, struct direction *d, int64_t now)
+static void tell(struct core *c, const struct direction *d, int64_t now)
 {
     const uint8_t *key = d->protocol == UDP ? d->key + 1 : d->key;
     int size = d->protocol == UDP ? d->size - 1 : d->size;
@@ -289,20 +294,20 @@ static void tell(struct core *c, struct direction *d, int64_t now)
                         d->seen, d->segments, d->bytes, d->silence};
     struct head head = {FLOW, 0, d->source, d->target, size - 4, sizeof told, now, 0};
     outbox_add(&c->outbox, &head, sizeof head, key, size, &told, sizeof told, now);
-    d->told = now;
-    d->untold = 0;
 }
 
 void tell_flows(struct core *c, int64_t now, int all)
 {
     struct flows *f = &c->flows;
-    for (int i = 0; i < f->ended_count; i++)
-        if (f->all[f->ended[i]].untold) tell(c, &f->all[f->ended[i]], now);
-    f->ended_count = 0;
+    for (int i = 0; i < f->aside_count; i++) tell(c, &f->aside[i], now);
+    f->aside_count = 0;
     for (int at = f->newest; at != NONE; at = f->all[at].older) {
         struct direction *d = &f->all[at];
         if (now - d->seen > TELL + 2 * IDLE) return;
         int due = now - d->told >= TELL || now - d->seen >= IDLE;
-        if (d->seen > d->told && (all || due)) tell(c, d, now);
+        if (d->seen > d->told && (all || due)) {
+            tell(c, d, now);
+            d->told = now;
+        }
     }
 }

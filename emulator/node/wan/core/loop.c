@@ -10,7 +10,7 @@
 
 #define IDLE_WAIT (100 * MILLI)   /* the heartbeat's period when nothing moves */
 #define RECORDS_WAIT (2 * MILLI)  /* when records wait to be flushed */
-#define LATEST (50 * MILLI)       /* a kernel's stamp older than this is not one of ours */
+#define LATEST SECOND             /* a kernel's stamp older than this is not one of ours */
 
 static int64_t *path_of(struct core *c, int source, int target)
 {
@@ -24,7 +24,10 @@ static int place_of(const struct core *c, uint64_t mac)
     return at;
 }
 
-static void admit(struct core *c, int source, int target, struct frame **given, int64_t entered)
+/* Let a frame enter a path. `may_take`: a big one goes on its way as it is, and a fresh frame is
+ * put in its place. */
+static void admit(struct core *c, int source, int target, struct frame **given, int64_t entered,
+                  int may_take)
 {
     struct frame *frame = *given;
     int64_t *path = path_of(c, source, target);
@@ -47,10 +50,10 @@ static void admit(struct core *c, int source, int target, struct frame **given, 
         int64_t fate = FATE_CUT;
         if (!path[CUT]) {
             struct frame *own = frame;
-            if (is_wanted || telling || size <= SMALL) {
+            if (!may_take || is_wanted || telling || size <= SMALL) {
                 own = frame_of(c, data, size);
             } else {
-                *given = frame_of(c, NULL, LARGEST); /* the slot goes on its way as it is */
+                *given = frame_of(c, NULL, LARGEST);
                 if (!*given) *given = frame, own = frame_of(c, data, size);
             }
             fate = own ? hold(c, number, entered + path[DELAY], own) : FATE_OVERLOAD;
@@ -76,7 +79,8 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
     }
     if (frame->data[VNET] & 1) { /* multicast, broadcast */
         for (int target = 1; target < SITES; target++)
-            if (target != source && c->port_of[target] >= 0) admit(c, source, target, given, entered);
+            if (target != source && c->port_of[target] >= 0)
+                admit(c, source, target, given, entered, 0);
         return;
     }
     uint64_t mac = 0;
@@ -86,7 +90,7 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
         c->words[TOTAL_UNKNOWN]++;
         return;
     }
-    admit(c, source, target, given, entered);
+    admit(c, source, target, given, entered, 1);
 }
 
 /* When the kernel took the frame in, on our clock; the time of its reading may be much later. */
@@ -256,6 +260,22 @@ int64_t core_hold(struct core *c, int lane, int64_t due, const uint8_t *data, in
 }
 
 void core_tell_flows(struct core *c) { tell_flows(c, now_ns(), 1); }
+
+/* As if a frame had come in at `now`, and then all flows were told: with these the tests hold both
+ * movers to one behaviour. */
+void core_feed(struct core *c, int source, const uint8_t *data, int size, int64_t now)
+{
+    struct frame *frame = frame_of(c, data, size);
+    if (!frame) return;
+    forward(c, source, &frame, now);
+    release(c, frame);
+}
+
+void core_tell_at(struct core *c, int64_t now, int all)
+{
+    tell_flows(c, now, all);
+    outbox_flush(&c->outbox, now + SECOND);
+}
 
 /* What Python must agree with; it reads this before it uses anything else. */
 const int32_t core_layout[] = {PATH_WORDS, WIRE_WORDS, DELAY, CUT, SPECIAL, PACKETS, SEND_ERRORS,
