@@ -136,7 +136,7 @@ class PathContract:
         wan.lay(f"{name}-a", [THERE], Overlay(delay_ns=20 * MS))
         wan.lay(f"{name}-b", [THERE], Overlay(delay_ns=40 * MS))
         for lifted in ("a", "b", ""):
-            measured.append(min(a.delay for a in there.send(20)))
+            measured.append(min(a.delay for a in there.send(20, 0.004)))
             wan.lift(f"{name}-{lifted}")
         for delay, expected in zip(measured, (70, 50, 10), strict=True):
             assert expected * MS <= delay < expected * MS + Tolerance.LEAST_DELAY_NS
@@ -244,7 +244,7 @@ class PathContract:
         arrivals = there.send(40, size=1000 - OVERHEAD, at=lift)
         assert not missing(arrivals, 40)
         assert is_in_order(arrivals)
-        again = there.send(20)
+        again = there.send(20, 0.004)
         least = min(a.delay for a in again)
         assert least < ONE_WAY_NS[THERE] + Tolerance.LEAST_DELAY_NS
 
