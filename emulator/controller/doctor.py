@@ -32,8 +32,11 @@ def examine() -> list[Finding]:
     return [*findings, *_engine(report), *_drivers(report), _labs()]
 
 
-def _finding(what: str, *, is_ok: bool, found: str, remedy: str = "") -> Finding:
-    return {"what": what, "ok": is_ok, "found": found, "remedy": "" if is_ok else remedy}
+def _finding(
+    what: str, *, is_ok: bool, found: str, remedy: str = "", is_needed: bool = True
+) -> Finding:
+    remedy = "" if is_ok else remedy
+    return {"what": what, "ok": is_ok, "needed": is_needed, "found": found, "remedy": remedy}
 
 
 def _python() -> Finding:
@@ -88,13 +91,12 @@ def _drivers(report: EngineReport) -> list[Finding]:
     """What can move a lab's packets here. That netem cannot is no fault: few files ask for it."""
     if not report.can_run_labs:
         return []
-    ours = "ok: needs nothing of the kernel; what files get that say nothing"
-    netem = "ok: for files with `wan: {driver: netem}`"
-    if report.netem != "ok":
-        netem = f"not on this kernel: {report.netem}; sch_netem is its module"
+    ours, netem = "WAN driver userspace (the default)", "WAN driver netem (wan: {driver: netem})"
+    remedy = "only files that ask for it need it: load the kernel's module sch_netem, or leave it"
+    has_netem = report.netem == "ok"
     return [
-        _finding("WAN driver userspace", is_ok=True, found=ours),
-        _finding("WAN driver netem", is_ok=True, found=netem),
+        _finding(ours, is_ok=True, found="ok"),
+        _finding(netem, is_ok=has_netem, found=report.netem, remedy=remedy, is_needed=False),
     ]
 
 

@@ -123,7 +123,8 @@ def _state(state: str) -> Text:
 def render_doctor(findings: list[Row], console: Console) -> None:
     """One line a finding; what to do stands below what is wrong."""
     for finding in findings:
-        mark = "[green]ok[/]     " if finding["ok"] else "[red]missing[/]"
+        absent = "[red]missing[/]" if finding["needed"] else "absent "
+        mark = "[green]ok[/]     " if finding["ok"] else absent
         said = "" if finding["found"] == "ok" else f": {finding['found']}"
         console.print(f"{mark}  {finding['what']}{said}", soft_wrap=True)
         if not finding["ok"]:

@@ -22,12 +22,12 @@ from dnslib import RR, DNSRecord
 from emulator.impairment import Overlay
 from emulator.wan.base import Event, Wan
 from tests.contracts.datagrams import OVERHEAD, Arrival, Datagrams, datagrams
-from tests.docker.wan_world import EAST, FAR, ONE_WAY_NS, ROUTER, WEST, World
+from tests.docker.wan_world import EAST, FAR, ONE_WAY_NS, ROUTER, SERVER, WEST, World
 from tests.netns import inside
 
 THERE, BACK = (EAST, WEST), (WEST, EAST)
 MS = 1_000_000
-_ADDRESSES = {ROUTER: "100.64.0.1", FAR: "100.64.0.2"}
+_ADDRESSES = {ROUTER: "100.64.0.1", SERVER: "10.1.0.11", FAR: "100.64.0.2"}
 
 
 class Tolerance:
@@ -233,6 +233,17 @@ class PathContract:
         assert (seen["packets"], seen["queue"]) == (count, count - len(arrivals))
         assert seen["loss"] == seen["cut"] == seen["overload"] == 0
 
+    def test_codel_keeps_the_queue_short_where_a_plain_one_fills(self, world, wan, there):
+        """Under one TCP stream at 4 Mbit/s, as others feel it; the plain queue holds a second."""
+        waits = {}
+        for aqm in ("", "codel"):
+            wan.change([THERE], {"rate_bps": 4_000_000, "queue_ns": 1000 * MS, "aqm": aqm})
+            stream = threading.Thread(target=transfer, args=(world, ROUTER, FAR, 1_000_000))
+            stream.start()
+            waits[aqm] = median(a.delay for a in there.send(60, 0.03))
+            stream.join()
+        assert waits["codel"] < waits[""] / 2
+
     def test_a_rate_can_be_lifted_while_frames_wait(self, wan, there):
         """They leave in order, none is lost, and the next are not slowed down."""
         wan.change([THERE], {"rate_bps": 500_000, "queue_ns": 2000 * MS})
@@ -257,10 +268,11 @@ class PathContract:
         assert abs(mean(delays) - 30 * MS) < Tolerance.SIGMAS * 3 * MS / math.sqrt(count) + MS
         assert 2 * MS < pstdev(delays) < 4 * MS
 
-    def test_every_segment_counts_of_a_tcp_stream(self, world, wan):
-        """However large the frames are that the host's kernel would make."""
+    @pytest.mark.parametrize("source", [ROUTER, SERVER])
+    def test_every_segment_counts_of_a_tcp_stream(self, world, wan, source):
+        """However large the frames are that the host's kernel, or its router's, would make."""
         before, size = self.counted(wan), 400_000
-        transfer(world, ROUTER, FAR, size)
+        transfer(world, source, FAR, size)
         assert self.counted(wan, before)["packets"] >= size // 1448
 
     def test_changing_a_path_is_quick(self, wan, there):

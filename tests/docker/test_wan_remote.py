@@ -256,7 +256,9 @@ def test_a_kernel_without_netem_says_so_and_what_to_do(engine, image):
     try:
         wan = world.start()
     except WanError as error:
-        assert re.search(r"this kernel cannot be the WAN .*sch_netem.*leave `wan:", str(error))
+        assert re.search(
+            r"this kernel cannot be the WAN .*sch_netem.*sch_htb.*leave `wan:", str(error)
+        )
     else:
         assert wan.stats()["wire"]["driver"] == "netem"
     finally:

@@ -76,8 +76,9 @@ class NetemDriver:
             await self._do("tc", trial_lines())
         except ValueError as error:
             raise ValueError(
-                f"this kernel cannot be the WAN ({error}): load its module sch_netem, often in a "
-                "package of extra modules, or leave `wan: {driver: netem}` out of the file"
+                f"this kernel cannot be the WAN ({error}): load its modules sch_netem, sch_htb, "
+                "sch_tbf, sch_codel, sch_ingress, cls_matchall and act_skbedit (a distribution may "
+                "have them in a package of extra ones), or leave `wan: {driver: netem}` out"
             ) from error
         bridge = f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0"
         no_address = f"link set {BRIDGE} addrgenmode none"

@@ -29,6 +29,8 @@ def port_lines(interface: str, site: int, sources: Iterable[int]) -> list[str]:
 def trial_lines(interface: str = "lo") -> list[str]:
     """All that ports and paths need of the kernel, made and removed again."""
     return [
+        f"qdisc add dev {interface} root netem delay 1ms",  # first: it is what most often lacks
+        f"qdisc del dev {interface} root",
         *port_lines(interface, 1, [1]),
         f"qdisc add dev {interface} parent 1:1 handle 101: netem delay 1ms",
         f"qdisc add dev {interface} parent 101:1 handle 201: tbf rate 1mbit burst 4k limit 9k",
@@ -41,6 +43,7 @@ def trial_lines(interface: str = "lo") -> list[str]:
 def what_failed(program: str, said: str, lines: list[str]) -> str:
     """The kernel's complaint and the line it is about, from the errors of iproute2 -batch."""
     text, _, number = " ".join(said.split()).partition("Command failed -:")
+    text = text.replace("We have an error talking to the kernel", "")
     at = number.partition(" ")[0]
     return f"{text.strip()} ({program} {lines[int(at) - 1]})" if at.isdigit() else text.strip()
 
