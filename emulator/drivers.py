@@ -22,9 +22,6 @@ def refusal(driver: str, values: Mapping[str, Any]) -> str:
         return ""
     if values.get("mtu"):
         return f"netem cannot limit the mtu ({values['mtu']}); use the driver userspace"
-    if values.get("duplicate"):
-        what = f"netem cannot duplicate ({values['duplicate']:.2%}) beside other paths"
-        return f"{what}: kernels refuse it since 2025; use the driver userspace"
     if values.get("jitter_ns", 0) > _JITTER_NS_MAX:
         return f"netem cannot do a jitter of {values['jitter_ns'] / 1e9:g} s; 1.07 s is the most"
     return ""

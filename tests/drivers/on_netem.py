@@ -15,7 +15,7 @@ import time
 import pytest
 
 from emulator.errors import WanError
-from tests.contracts.paths import THERE, PathContract, transfer, until
+from tests.contracts.paths import MS, THERE, PathContract, Tolerance, transfer, until
 from tests.contracts.wan import WanContract, name
 from tests.docker.test_wan_remote import TestHosts, TestLanPorts
 from tests.docker.wan_world import FAR, ROUTER
@@ -42,10 +42,17 @@ class TestNetemWan(WanContract):
 
 
 class TestNetemPaths(PathContract):
-    def test_duplicates_arrive_twice(self, wan, there):
-        """Not here: kernels since 2025 refuse a netem that duplicates beside others."""
-        with pytest.raises(WanError, match="netem cannot duplicate"):
-            wan.change([THERE], {"duplicate": 0.05})
+    def test_a_host_that_returns_finds_its_paths_as_they_were(self, world, wan):
+        """Its port is new to the kernel: delay, duplicates and the rate are told again."""
+        wanted = {"delay_ns": 30 * MS, "duplicate": 1.0, "rate_bps": 10_000_000}
+        wan.change([THERE], wanted)
+        for host in (ROUTER, FAR):
+            world.engine.kill(world.lab, host)
+            wan.wire([world.restart(host)])
+        with self.between(world, ROUTER, FAR) as path:
+            arrivals = path.send(20, 0.004)
+        assert len(arrivals) == 40
+        assert 30 * MS <= min(a.delay for a in arrivals) < 33 * MS + Tolerance.LEAST_DELAY_NS
 
     def test_what_netem_cannot_do_is_refused_by_name(self, wan):
         """And changes nothing."""

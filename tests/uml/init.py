@@ -19,6 +19,7 @@ _RDONLY = 1
 _MODULES = (
     "veth", "bridge", "sch_htb", "sch_netem", "sch_tbf", "sch_codel",
     "sch_ingress", "cls_matchall", "act_skbedit",
+    "ifb", "cls_flower", "act_mirred",  # for duplicates
 )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from emulator.drivers import refusal
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Loop
+from emulator.node.wan.netem_copies import Detours
 from emulator.node.wan.netem_lines import port_lines, trial_lines, what_failed
 from emulator.node.wan.netem_options import bucket_options, codel_options, netem_options
 from emulator.node.wan.netem_path import NetemPath
@@ -55,6 +56,7 @@ class NetemDriver:
         self._on_end = on_end
         self._witness: WitnessProcess | None = None
         self._control = TrafficControl()
+        self._detours = Detours(self._control)
         self._macs: dict[int, list[str]] = {}
         self._paths: dict[Pair, NetemPath] = {}
         self._links: dict[int, int] = {}  # site -> index of its port's interface
@@ -113,6 +115,7 @@ class NetemDriver:
         self._need_witness().hold("port", site, op="port", site=site, interface=interface)
         for source in sources:
             self._apply((source, site))
+            self._lead((site, source))
         await self._do("ip", [f"link set {interface} master {BRIDGE}"])
         known = [f"fdb replace {mac} dev {interface} master static" for mac in self._macs[site]]
         await self._do("bridge", [f"link set dev {interface} learning off flood off", *known])
@@ -121,6 +124,7 @@ class NetemDriver:
         """What its paths counted since the last look goes with the interface."""
         if self._links.pop(site, None) is not None:
             self._need_witness().drop("port", site, op="unport", site=site)
+            self._detours.port_is_gone(site)
             for (_, target), path in self._paths.items():
                 if target == site:
                     path.port_is_gone()
@@ -135,6 +139,7 @@ class NetemDriver:
             self._paths[path].wanted = impairment
         else:
             self._paths[path] = NetemPath(impairment)
+        self._duplicate(path, impairment.duplicate)
         source, target = path
         news = self._paths[path].news()
         self._need_witness().hold(path, op="path", source=source, target=target, **news)
@@ -155,6 +160,19 @@ class NetemDriver:
         if path.told.has_bucket and (path.wanted.aqm or path.told.has_codel):
             self._set(link, bucket | 1, codel, "codel", codel_options(path.wanted))
             path.told.has_codel = True
+
+    def _duplicate(self, pair: Pair, share: float) -> None:
+        try:
+            self._detours.set_share(pair, share)
+            self._lead(pair)
+        except OSError as error:
+            what = f"this kernel cannot duplicate ({share:.2%}; it takes ifb, flower and mirred)"
+            raise ValueError(f"{what}: {error.strerror}") from error
+
+    def _lead(self, pair: Pair) -> None:
+        source, target = pair
+        if source in self._links:
+            self._detours.lead(pair, self._links[source], self._macs[target])
 
     def _set(self, link: int, parent: int, handle: int, kind: str, options: bytes) -> None:
         try:

@@ -58,6 +58,11 @@ def netem_options(path: Impairment, distribution: Distribution | None) -> bytes:
     return head + b"".join(told)
 
 
+def duplicator_options(share: float) -> bytes:
+    """Of a netem that does nothing but duplicate."""
+    return struct.pack("=IIIIII", 0, _FRAMES_MAX, 0, 0, _share(share), 0)
+
+
 def bucket_options(path: Impairment) -> bytes:
     """Of the token bucket behind netem."""
     rate = path.rate_bps // 8 or _UNLIMITED
