@@ -101,7 +101,8 @@ def render_status(status: Row, console: Console) -> None:
         views.add_row(f"  {who}", says)
     console.print(views)
     wire = status["wire"]
-    console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}")
+    by = ", the kernel's netem" if wire.get("driver") == "netem" else ""
+    console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}{by}")
 
 
 def _views(status: Row) -> Iterator[tuple[str, str]]:
