@@ -352,12 +352,19 @@ def connecting(world: World, source: str, target: str) -> Iterator[None]:
 
 def until(reader: Iterator[Event | None], **fields: object) -> Event:
     """The next event with these values; it comes within seconds or never."""
-    deadline = time.monotonic() + 10
+    event = within(10, reader, **fields)
+    assert event is not None, f"no event came with {fields}"
+    return event
+
+
+def within(seconds: float, reader: Iterator[Event | None], **fields: object) -> Event | None:
+    """As `until`; None if it does not come in time."""
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         event = next(reader)
         if event and all(event.get(key) == value for key, value in fields.items()):
             return event
-    raise AssertionError(f"no event came with {fields}")
+    return None
 
 
 def transfer(world: World, source: str, target: str, size: int) -> None:
