@@ -7,10 +7,14 @@ first planned request; null: does not apply or did not happen:
     run             lab, scenario, wall, seed, command, environment; null without a header
     outcome         passed | failed | inconclusive: what the exit code says
     inconclusive    why nothing may be claimed from the run; [] when all is well
-    faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, clients[],
-                    views[]
+    faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, flows,
+                    clients[], views[]
       wire          resets, fins (by sending site), target_resets, target_fins, target_synacks,
                     syns_again, data_again
+      flows         strangers (RST by site of hosts that never had the connection), questions
+                    (DNS, over the WAN), unanswered, silent (connections on which the target said
+                    nothing while the other side went on), longest (site, end, peer_site,
+                    peer_end, seconds; null: none)
       clients[]     city, client, state (unaffected | recovered | not_recovered | inconclusive),
                     reason, recovery_s, parts (detection_s, publish_s, cache_s, client_s,
                     connect_s, resume_s: they sum to recovery_s; null: does not apply and has
@@ -104,6 +108,7 @@ def _fault(fault: FaultMeasured, why: str, history: History) -> dict[str, Any]:
         "healed": _at(life.healed, history),
         "why": why,
         "wire": asdict(fault.wire),
+        "flows": asdict(fault.flows),
         "clients": [_client(row, history) for row in fault.rows],
     }
 

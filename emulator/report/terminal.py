@@ -13,7 +13,7 @@ from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.analysis.words import client_name, listed, plural
+from emulator.analysis.words import client_name, flow_log_words, listed, plural
 from emulator.report.cells import (
     agreement_line,
     city_rows,
@@ -164,6 +164,7 @@ def _wire(measured: Measurements, history: History, console: Console) -> None:
             f"On the wire, {life.name}: {wire.target_resets} RST, {wire.target_fins} FIN"
             f" from {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
             f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
+            f" {flow_log_words(fault.flows)}"
         )
         paragraph(console, line, width)
     if line := agreement_line(measured.agreement):

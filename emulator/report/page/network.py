@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from emulator.analysis.measurements import FaultMeasured
 from emulator.analysis.timeline import Client
-from emulator.analysis.words import kind_name, listed, plural
+from emulator.analysis.words import flow_log_words, kind_name, listed, plural
 from emulator.report.cells import agreement_line, connection_words, disagreement_rows, round_trips
 from emulator.report.page.markup import Child, Html, el, join, table
 from emulator.report.page.palette import (
@@ -124,6 +124,7 @@ def _on_the_wire(fault: FaultMeasured) -> str:
         f"{life.name}: {told.target_resets} RST and {told.target_fins} FIN from"
         f" {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
         f" {told.syns_again} SYN and {plural(told.data_again, 'data segment')} were sent again."
+        f" {flow_log_words(fault.flows)}"
     )
 
 
