@@ -60,6 +60,9 @@ class ProcessStream:
         except OSError as error:
             raise EngineError(f"cannot write to a program that has ended: {error}") from error
 
+    def stderr(self) -> str:
+        return ""  # it goes where ours goes
+
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
