@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from emulator.cli.pcap import _argv
+from emulator.controller.lab import Lab
+from emulator.drivers import DriverName
 from emulator.errors import UsageError
 from emulator.plan import make_plan
 from emulator.topology.parse import parse_topology
@@ -17,9 +20,9 @@ WISHES = {"snap": 0, "count": 0, "seconds": 0, "dropped": False, "delays": False
 TOPOLOGY = parse_topology(MINIMAL.read_text(), str(MINIMAL))
 
 
-def argv(driver, where):
+def argv(driver: DriverName, where: str | None) -> tuple[str, ...]:
     plan = make_plan(replace(TOPOLOGY, driver=driver), "lab")
-    return _argv(SimpleNamespace(plan=plan, name="lab"), where, WISHES, is_text=False)
+    return _argv(cast(Lab, SimpleNamespace(plan=plan, name="lab")), where, WISHES, is_text=False)
 
 
 def test_a_site_is_captured_at_its_port_where_the_kernel_moves_packets():
