@@ -137,10 +137,23 @@ ensure_image() {
 }
 
 ensure_tools() {
-    if command -v tcpdump >/dev/null && command -v openssl >/dev/null; then return; fi
-    can_install || fail "the tests need tcpdump and openssl" \
-        "install them: sudo apt-get install tcpdump openssl"
-    install_packages tcpdump openssl
+    if ! { command -v tcpdump && command -v openssl && command -v ping; } >/dev/null; then
+        can_install || fail "the tests need tcpdump, openssl and ping" \
+            "install them: sudo apt-get install tcpdump openssl iputils-ping"
+        install_packages tcpdump openssl iputils-ping
+    fi
+    ensure_netem_kernel
+}
+
+# A kernel with netem for the tests of that driver: an ordinary process, 41 MB to fetch. Where it
+# cannot be had they are not run, and say so.
+ensure_netem_kernel() {
+    if command -v linux.uml >/dev/null && command -v cc >/dev/null; then return; fi
+    if can_install && apt-cache show user-mode-linux >/dev/null 2>&1; then
+        install_packages user-mode-linux gcc libc6-dev
+    else
+        say "there is no User-mode Linux here: the tests of the netem driver will not be run"
+    fi
 }
 
 links_statically() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/null - 2>/dev/null; }

@@ -89,8 +89,14 @@ def _argv(lab: Lab, where: str | None, wishes: dict[str, Any], *, is_text: bool)
     options += ["--text"] if is_text else []
     if where is not None and (port := _lan_port(lab, where)):
         if wishes["dropped"] or wishes["delays"]:
-            raise UsageError("--dropped, --delays: a LAN is a bridge; it drops and delays nothing")
+            raise UsageError(
+                "--dropped, --delays: there a kernel carries the frames, and tells none"
+            )
         return (*_TAP, f"--port={port}", *options)
+    if lab.plan.topology.driver == "netem":
+        raise UsageError(
+            "under `wan: {driver: netem}` name a site or a host: paths have no capture"
+        )
     paths, site = chosen(lab.plan, where)
     numbers = {s.name: s.number for s in lab.plan.sites}
     pairs = ",".join(f"{numbers[source]}-{numbers[target]}" for source, target in paths)
@@ -100,8 +106,12 @@ def _argv(lab: Lab, where: str | None, wishes: dict[str, Any], *, is_text: bool)
 
 
 def _lan_port(lab: Lab, where: str) -> str:
-    """The WAN's end of a host's link to its LAN; empty for a word that is not such a host."""
-    if where in {site.name for site in lab.plan.sites}:
+    """The WAN's end of a host's link to its LAN; empty for a word that is not such a host. Under
+    netem, where no wire of ours sees the frames, also a site's."""
+    numbers = {site.name: site.number for site in lab.plan.sites}
+    if lab.plan.topology.driver == "netem" and where in numbers:
+        return f"w{numbers[where]}"
+    if where in numbers:
         return ""
     ports = (i.port for h in lab.plan.hosts if h.name == where for i in h.interfaces
              if i.name == "lan0")  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any
 from emulator import __version__
 from emulator.controller.inject import SITE_FAULTS
 from emulator.controller.lab import Lab
+from emulator.drivers import DESCRIPTIONS
 from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
@@ -185,7 +186,7 @@ def _environment(lab: Lab) -> dict[str, str]:
         "netemu": __version__,
         "kernel": platform.release(),
         "machine": platform.machine(),
-        "wan": "user-space wire (AF_PACKET)",
+        "wan": DESCRIPTIONS[lab.plan.topology.driver],
         "congestion_control": CONGESTION,
         "clock": "CLOCK_MONOTONIC of the lab's kernel",
         **kernel,

@@ -101,7 +101,8 @@ def render_status(status: Row, console: Console) -> None:
         views.add_row(f"  {who}", says)
     console.print(views)
     wire = status["wire"]
-    console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}")
+    by = ", the kernel's netem" if wire.get("driver") == "netem" else ""
+    console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}{by}")
 
 
 def _views(status: Row) -> Iterator[tuple[str, str]]:
@@ -123,7 +124,8 @@ def _state(state: str) -> Text:
 def render_doctor(findings: list[Row], console: Console) -> None:
     """One line a finding; what to do stands below what is wrong."""
     for finding in findings:
-        mark = "[green]ok[/]     " if finding["ok"] else "[red]missing[/]"
+        absent = "[red]missing[/]" if finding["needed"] else "absent "
+        mark = "[green]ok[/]     " if finding["ok"] else absent
         said = "" if finding["found"] == "ok" else f": {finding['found']}"
         console.print(f"{mark}  {finding['what']}{said}", soft_wrap=True)
         if not finding["ok"]:

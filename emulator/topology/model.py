@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from emulator.drivers import DriverName
 from emulator.steering import AllDown, CheckKind, Policy
 
 LATENCY = Policy("latency")
@@ -156,5 +157,6 @@ class Topology:
     services: tuple[Service, ...]
     paths: tuple[PathSetting, ...] = ()
     kernel: Mapping[str, int] = field(default_factory=dict)  # "tcp_syn_retries": 3
+    driver: DriverName = "userspace"  # what moves packets between sites
     light_traffic: float = 5.0  # requests/s of every kind in every city after `up`; 0: none
     source: str = ""  # the file's text, so that a lab can be attached to without the file

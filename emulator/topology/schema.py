@@ -10,6 +10,7 @@ from emulator.topology.parse import KERNEL, SERVERS_MAX
 from emulator.topology.policies import DEFAULT_AREA, KINDS, WEIGHT_MAX
 from emulator.topology.profiles import PROFILES
 from emulator.topology.resolvers import resolver_schema
+from emulator.topology.wan import wan_schema
 
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
@@ -34,6 +35,7 @@ def topology_schema() -> Schema:
                 "paths": _paths(),
                 "kernel": _kernel(),
                 "traffic": _traffic(),
+                "wan": wan_schema(),
             },
             required=("netemu", "name", "regions", "clients"),
         ),

@@ -312,7 +312,11 @@ class FakeWan:
             "paths": {
                 f"{names[a]}->{names[b]}": _no_traffic() for a, b in self.lab.overlays.paths()
             },
-            "wire": {"alive": self.lab.setup is not None, "lag_ms_max": 0.0},
+            "wire": {
+                "driver": self.lab.setup.driver if self.lab.setup else "",
+                "alive": self.lab.setup is not None,
+                "lag_ms_max": 0.0,
+            },
             "hosts": dict(self.lab.connected),
         }
 

@@ -9,19 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from emulator.clock import NS_PER_S
 from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Loop
 from emulator.node.wan.capture import PLACE, Capture
 from emulator.node.wan.keeper_wire import WireProcess
+from emulator.node.wan.lives import Lives
 from emulator.node.wan.table import Counters, PathTable, WireState
-
-_ENDS_MOST = 5  # of so many ends
-_ENDS_WITHIN_NS = 10 * NS_PER_S  # in this time, the last is final
 
 
 def _capture_ring() -> int | None:
@@ -54,7 +51,7 @@ class UserspaceDriver:
         self._capture = _capture_ring()
         self._macs: dict[str, int] = {}
         self._interfaces: dict[int, str] = {}  # by site
-        self._ends: deque[int] = deque(maxlen=_ENDS_MOST)  # when the last wires ended
+        self._lives = Lives()
         self._wire: WireProcess | None = None
 
     @property
@@ -81,17 +78,20 @@ class UserspaceDriver:
                 await wire.add_port(site, interface)
 
     def _ended(self, code: int) -> None:
-        now = time.monotonic_ns()
-        is_hopeless = len(self._ends) == _ENDS_MOST and now - self._ends[0] < _ENDS_WITHIN_NS
-        self._ends.append(now)
         self._on_end(code)
-        if not is_hopeless:
+        if self._lives.may_begin(time.monotonic_ns()):
             self._loop.start(self._begin())
 
     def _need_wire(self) -> WireProcess:
         if self._wire is None:
             raise ValueError("this WAN was never set up")
         return self._wire
+
+    def host_lines(self, interface: str) -> list[str]:
+        return []
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """It can do all there is."""
 
     async def add_port(self, site: int, interface: str) -> None:
         self._interfaces[site] = interface

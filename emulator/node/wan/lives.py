@@ -1,0 +1,23 @@
+"""Whether a process that ended is started anew: not one that cannot live."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from emulator.clock import NS_PER_S
+
+_ENDS_MOST = 5  # of so many ends
+_ENDS_WITHIN_NS = 10 * NS_PER_S  # in this time, the last is final
+
+
+class Lives:
+    """When the last ones ended."""
+
+    def __init__(self) -> None:
+        self._ends: deque[int] = deque(maxlen=_ENDS_MOST)
+
+    def may_begin(self, now: int) -> bool:
+        """After an end just now (ns): whether another life may."""
+        is_hopeless = len(self._ends) == _ENDS_MOST and now - self._ends[0] < _ENDS_WITHIN_NS
+        self._ends.append(now)
+        return not is_hopeless
