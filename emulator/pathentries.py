@@ -168,8 +168,7 @@ def _read_file(entry: Entry, file: str, name: str) -> tuple[Step, ...]:
 
 
 def _others(folder: Path, file: str) -> str:
-    tables = [path.name for path in folder.glob("*.csv")]
-    return suggest(file, tables) or "name a table beside this file, like lte.csv"
+    return _near(folder / file) or "name a table beside this file, like lte.csv"
 
 
 def _without_comments(text: str) -> str:
@@ -191,11 +190,24 @@ def columns(*, is_pair: bool) -> Iterable[str]:
     return [key for key in VALUE_KEYS if is_pair or key != "rtt"]
 
 
-def trace_of(file: Path | str, text: str, repeat_s: float | None, *, is_pair: bool) -> Trace:
+def trace_of(text: str, repeat_s: float | None, *, is_pair: bool) -> Trace:
     """A trace by hand: steps, or the name of a file. FileProblems, UsageError, ValueError."""
     if is_steps(text):
         return make_trace(read_steps(text), repeat_s)
-    document = Document(str(file))
-    steps = read_table(read_text(Path(file)), columns(is_pair=is_pair), document.problems)
+    document = Document(text)
+    steps = read_table(_table_in(Path(text)), columns(is_pair=is_pair), document.problems)
     document.raise_problems()
     return make_trace(steps, repeat_s)
+
+
+def _table_in(file: Path) -> str:
+    try:
+        return read_text(file)
+    except UsageError as error:
+        what = str(error).partition("; ")[0]
+        hint = "name a table, or write steps like '0s 40ms, 10s 200ms'"
+        raise UsageError(f"{what}; {_near(file) or hint}") from None
+
+
+def _near(file: Path) -> str:
+    return suggest(file.name, [path.name for path in file.parent.glob("*.csv")])

@@ -54,6 +54,7 @@ def test_json_is_explained_where_it_is_offered():
         "up",
         "status",
         "kill",
+        "path",
         "report",
         "compare",
         "plan",

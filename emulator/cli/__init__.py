@@ -17,6 +17,7 @@ from emulator.cli.hosts import exec_, logs, pcap, shell
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
 from emulator.cli.look import compare, graph
+from emulator.cli.paths import path_
 from emulator.cli.report import report
 from emulator.cli.run import run
 from emulator.errors import Exit, NetemuError
@@ -46,8 +47,8 @@ def cli() -> None:
     """
 
 
-for command in (up, status, watch, traffic, kill, heal, down, run, report, compare, plan, graph,
-                validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
+for command in (up, status, watch, traffic, path_, kill, heal, down, run, report, compare, plan,
+                graph, validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
     cli.add_command(command)
 
 
