@@ -156,7 +156,7 @@ REFUSED = [
     (("us-east..paris", "--rtt", "1ms", "--one-way", "1ms"), "speak of the same delay"),
     (("us-east->paris", "--rtt", "1ms"), "--rtt speaks of a pair; write --one-way, or us-east..p"),
     (("--loss", "2%"), "say which path to change"),
-    (("us-east..paris", "--clear", "--loss", "2%"), "--clear is the end of changes"),
+    (("us-east..paris", "--clear", "--loss", "2%"), "--clear ends changes"),
     (("us-east..paris", "--repeat", "2s"), "--repeat is of a trace"),
     (("us-east..paris", "--trace", "0s 40ms", "--repeat", "2"), "--trace: '2' has no unit"),
     (("us-east..paris", "--trace", "5s 40ms, 1s 2ms"), "write steps in the order of time"),

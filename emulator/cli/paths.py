@@ -81,36 +81,39 @@ def path_(
     """
     values = _values({word: text for word, text in words.items() if text is not None}, name)
     played = _trace(trace, repeat, name)
-    is_changing = bool(values) or played is not None
-    if is_clearing and is_changing:
-        raise UsageError("--clear is the end of changes; change values in a command of its own")
-    if is_changing and not name:
-        raise UsageError("say which path to change: netemu path us-east..paris --loss 2%")
-    with attached(lab_name) as lab:
-        if not is_clearing and not is_changing:
+    if values or played is not None:
+        if is_clearing:
+            raise UsageError("--clear ends changes; change values in a command of its own")
+        if not name:
+            raise UsageError("say which path to change: netemu path us-east..paris --loss 2%")
+        _change(name, values, played, lab_name, as_json=as_json)
+    elif is_clearing:
+        with attached(lab_name) as lab:
+            changed = [asdict(path) for path in clear_paths(lab, name)]
+        if changed or as_json:
+            echo_json(changed) if as_json else render_changed(changed, console())
+        else:
+            click.echo("nothing was changed there by hand")
+    else:
+        with attached(lab_name) as lab:
             rows = look_at_paths(lab, name)
-            echo_json(rows) if as_json else render_paths(rows, console())
-            return
-        found = (
-            clear_paths(lab, name) if is_clearing else change_paths(lab, str(name), values, played)
-        )
-        changed = [asdict(path) for path in found]
-        lab_words = f" --lab {lab.name}" if lab_name else ""
+        echo_json(rows) if as_json else render_paths(rows, console())
+
+
+def _change(
+    name: str, values: Values, trace: Trace | None, lab_name: str | None, *, as_json: bool
+) -> None:
+    with attached(lab_name) as lab:
+        changed = [asdict(path) for path in change_paths(lab, name, values, trace)]
     if as_json:
         echo_json(changed)
-    elif not changed:
-        click.echo("nothing was changed there by hand")
-    else:
-        render_changed(changed, console())
-        _say_more(name, played, lab_words, is_clearing=is_clearing)
-
-
-def _say_more(name: str | None, played: Trace | None, lab: str, *, is_clearing: bool) -> None:
-    if played is not None:
-        click.echo(f"{told_trace(played)} plays from now on")
-    if not is_clearing:
-        quoted = f"'{name}'" if "->" in str(name) else name
-        click.echo(f"as the file says again: netemu path {quoted} --clear{lab}")
+        return
+    render_changed(changed, console())
+    if trace is not None:
+        click.echo(f"{told_trace(trace)} plays from now on")
+    quoted = f"'{name}'" if "->" in name else name
+    which = f" --lab {lab_name}" if lab_name else ""
+    click.echo(f"as the file says again: netemu path {quoted} --clear{which}")
 
 
 def _values(words: dict[str, str], name: str | None) -> Values:
