@@ -61,6 +61,8 @@ def test_json_is_explained_where_it_is_offered():
         "validate",
         "doctor",
         "dns explain",
+        "flap",
+        "partition",
     }
     assert [name for name, text in offered.items() if "--json" not in text.split("\b")[-1]] == []
 

@@ -11,6 +11,7 @@ from types import FrameType
 import click
 
 from emulator.cli.common import on_stop
+from emulator.cli.cuts import flap, partition
 from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
 from emulator.cli.hosts import exec_, logs, pcap, shell
@@ -47,8 +48,9 @@ def cli() -> None:
     """
 
 
-for command in (up, status, watch, traffic, path_, kill, heal, down, run, report, compare, plan,
-                graph, validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
+for command in (up, status, watch, traffic, path_, kill, partition, flap, heal, down, run, report,
+                compare, plan, graph, validate, schema, doctor, image, exec_, shell, logs, pcap,
+                dns):  # fmt: skip
     cli.add_command(command)
 
 

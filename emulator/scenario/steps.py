@@ -37,7 +37,7 @@ SETTINGS_OF = {
     "state": "force",
     "service": "force",
 }
-SITE_FAULTS = frozenset({"drain", "partition", "brownout", "force"})  # of whole sites, not of hosts
+SITE_FAULTS = frozenset({"drain", "partition", "flap", "brownout", "force"})  # of whole sites
 DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}  # as Kill.settings says it
 REPETITIONS_MAX = 1000
 _HOW: Callable[[str], FaultKind] = choice(*KILL_KINDS)
@@ -236,6 +236,38 @@ def _refuse(fields: Fields, keys: Iterable[str], why: str) -> None:
         if entry is not None:
             belongs = SETTINGS_OF.get(key)
             entry.problem(why, f"{key} belongs to {belongs}" if belongs else f"leave {key} out")
+
+
+def read_sides(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`{us-east, new-york} | {eu-west}`, or one side alone: cut from everyone else. The braces may
+    be left out. ValueError, with what to write instead, for anything else."""
+    sides = [_side(part) for part in text.split("|")]
+    if len(sides) > 2 or not all(sides):
+        what = f"{text!r} is no partition"
+        raise ValueError(f"{what}; write for example 'us-east,new-york | eu-west'")
+    target, peers = sides[0], sides[1] if len(sides) == 2 else ()
+    if both := [name for name in target if name in peers]:
+        raise ValueError(f"{', '.join(both)} is on both sides of {text!r}; keep it on one")
+    return target, peers
+
+
+def _side(text: str) -> tuple[str, ...]:
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1]
+    return tuple(_target(name.strip()) for name in inside.split(",") if name.strip())
+
+
+def read_rhythm(every_s: float, down_s: float | None, for_s: float) -> dict[str, float]:
+    """The settings of a flap. ValueError for a rhythm that there cannot be."""
+    if down_s is not None and down_s >= every_s:
+        what = f"down for {down_s:g} s of every {every_s:g} s, it is never up"
+        raise ValueError(f"{what}; write a shorter down or a longer every")
+    if for_s < every_s:
+        what = f"it ends after {for_s:g} s, before its second cut at {every_s:g} s"
+        raise ValueError(f"{what}; write a longer time or a shorter every")
+    settings = {"every_s": every_s, "for_s": for_s}
+    return settings if down_s is None else settings | {"down_s": down_s}
 
 
 def read_targets(entry: Entry) -> tuple[str, ...]:
