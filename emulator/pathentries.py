@@ -7,7 +7,7 @@ the document, so that whoever has its text needs nothing else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from emulator.errors import Problem, UsageError, suggest
@@ -25,7 +25,7 @@ from emulator.pathvalues import (
     read_steps,
     read_table,
 )
-from emulator.scalars import decimal, duration, share
+from emulator.scalars import decimal, duration, is_label, label, share
 from emulator.yamlfile import Document, Entry, Fields, read_text
 
 VALUE_KEYS = tuple(READ)
@@ -44,6 +44,33 @@ def read_path_name(text: str) -> tuple[str, str, bool]:
     if parts is None:
         raise ValueError(f"{text!r} is no path; write us-east->eu-west, or us-east..eu-west")
     return parts[1], parts[3], parts[2] == ".."
+
+
+def path_text(text: str) -> str:
+    """A path or a site, its name without spaces. ValueError where it can be neither."""
+    if is_label(text.strip()):
+        return text.strip()
+    source, target, is_pair = read_path_name(text)
+    return f"{label(source)}{'..' if is_pair else '->'}{label(target)}"
+
+
+def named_paths(name: str, sites: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """The directions that `a->b`, `a..b` or `a`, all of a site, means; beside each the way back.
+    ValueError with what was perhaps meant."""
+    is_site = "->" not in name and ".." not in name
+    source, target, is_pair = (name, "", True) if is_site else read_path_name(name)
+    for site in (source,) if is_site else (source, target):
+        if site not in sites:
+            advice = suggest(site, sites) or f"there are {', '.join(sites)}"
+            raise ValueError(f"no site is called {site!r}; {advice}")
+    if source == target:
+        raise ValueError(f"{name} leads from a site to itself; name two sites")
+    targets = [site for site in sites if site != source] if is_site else [target]
+    return tuple(
+        path
+        for other in targets
+        for path in ((source, other), (other, source))[: 2 if is_pair else 1]
+    )
 
 
 def read_values(fields: Fields, name: str) -> Values:

@@ -124,6 +124,19 @@ def words_of(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(WORD_OF[name] for name in values))
 
 
+def misfit(path: Impairment) -> str:
+    """What of a path does not go together, and what to do; "" where all does."""
+    if path.jitter_ns > path.delay_ns:
+        what = (
+            f"a jitter of {show_ms(path.jitter_ns)} exceeds the delay of {show_ms(path.delay_ns)}"
+        )
+        return f"{what}; set a longer delay too, or a smaller jitter"
+    if path.aqm and not path.rate_bps:
+        what = f"{path.aqm} looks after a queue, and without a rate there is none"
+        return f"{what}; set a rate too"
+    return ""
+
+
 # Traces
 
 
@@ -221,6 +234,8 @@ def _read_row(cells: Mapping[str, str], line: int, problems: list[Problem]) -> l
         except ValueError as error:
             what, _, hint = str(error).partition("; ")
             problems.append(Problem(line, name, what, hint))
+    if not any(text for name, text in cells.items() if name != "at"):
+        problems.append(Problem(line, "", "changes nothing", "name a value, or delete the line"))
     return [] if at is None else [(at, values)]
 
 

@@ -104,6 +104,13 @@ def test_a_table_names_what_changes_and_leaves_the_rest():
     )
 
 
+def test_a_row_that_names_no_value_is_refused():
+    """Somebody forgot one."""
+    found: list[Problem] = []
+    read_table("at,loss\n0s,1%\n1s,\n", ("loss",), found)
+    assert [(problem.line, problem.what) for problem in found] == [(3, "changes nothing")]
+
+
 @pytest.mark.parametrize("text", ["", "# nothing\n", "one_way\n40ms\n", "at\n0s\n", "at,at\n0s,1s"])
 def test_a_table_without_columns_is_refused(text):
     """With what its first line must be."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from emulator.controller.lab import Lab, locked
 from emulator.controller.probing import Path, measure
 from emulator.engine.base import ContainerState
-from emulator.errors import UsageError, suggest
+from emulator.errors import UsageError
 from emulator.impairment import Impairment, Pair, Trace
-from emulator.pathentries import read_path_name
-from emulator.pathvalues import Values, describe, show_ms
+from emulator.pathentries import named_paths
+from emulator.pathvalues import describe, misfit
 from emulator.plan.model import Plan
 
 LOOK_S = 1.0  # a host that does not answer in a second has no figure, and is not waited for
@@ -28,30 +28,13 @@ class Changed:
 
 
 def paths_named(plan: Plan, name: str) -> tuple[Path, ...]:
-    """The directions that `a->b`, `a..b` or `a`, all of a site, means; beside each the way back.
-    Raises UsageError with what was perhaps meant."""
-    sites = [site.name for site in plan.sites]
+    """The directions that `a->b`, `a..b` or `a`, all of a site, means. Raises UsageError."""
     if name.endswith("-"):  # of a->b the shell made "> b"
         raise UsageError(f"{name!r} is no path; a shell takes > for itself: write 'a->b' in quotes")
-    if "->" not in name and ".." not in name:
-        _check_site(name, sites)
-        others = [site for site in sites if site != name]
-        return tuple(path for other in others for path in ((name, other), (other, name)))
     try:
-        source, target, is_pair = read_path_name(name)
+        return named_paths(name, [site.name for site in plan.sites])
     except ValueError as error:
         raise UsageError(str(error)) from error
-    for site in (source, target):
-        _check_site(site, sites)
-    if source == target:
-        raise UsageError(f"{name} leads from a site to itself; there is no path to set")
-    return ((source, target), (target, source)) if is_pair else ((source, target),)
-
-
-def _check_site(name: str, sites: Sequence[str]) -> None:
-    if name not in sites:
-        advice = suggest(name, sites) or f"there are {', '.join(sites)}"
-        raise UsageError(f"no site is called {name!r}; {advice}")
 
 
 def every_path(plan: Plan) -> tuple[Path, ...]:
@@ -62,7 +45,7 @@ def every_path(plan: Plan) -> tuple[Path, ...]:
 
 
 def change_paths(
-    lab: Lab, name: str, values: Values, trace: Trace | None = None
+    lab: Lab, name: str, values: Mapping[str, Any], trace: Trace | None = None
 ) -> tuple[Changed, ...]:
     """Set these values, and no others, on the paths of that name, at once; then let the trace play
     on them. Raises UsageError for values that do not go with what stays."""
@@ -101,7 +84,7 @@ def _is_by_hand(seen: Mapping[str, dict[str, Any]], path: Path) -> bool:
 def _check_values(
     before: Mapping[str, dict[str, Any]],
     paths: Iterable[Path],
-    values: Values,
+    values: Mapping[str, Any],
     trace: Trace | None,
 ) -> None:
     for path in paths:
@@ -109,13 +92,8 @@ def _check_values(
         wanted = Impairment.from_json(before[name]["file"] | before[name]["changed"])
         for step in (values, *(step for _, step in (trace.steps if trace else ()))):
             wanted = replace(wanted, **step)
-            if wanted.jitter_ns > wanted.delay_ns:
-                jitter, delay = show_ms(wanted.jitter_ns), show_ms(wanted.delay_ns)
-                what = f"{name}: a jitter of {jitter} exceeds the delay of {delay}"
-                raise UsageError(f"{what}; set a longer delay too, or a smaller jitter")
-            if wanted.aqm and not wanted.rate_bps:
-                what = f"{name}: {wanted.aqm} looks after a queue, and without a rate there is none"
-                raise UsageError(f"{what}; set a rate too")
+            if wrong := misfit(wanted):
+                raise UsageError(f"{name}: {wrong}")
 
 
 def _compared(

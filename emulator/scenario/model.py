@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
+
+from emulator.impairment import Trace
 
 FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "flap", "brownout", "force"]
 FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
@@ -85,7 +87,29 @@ class WaitUntil:
     is_after: bool = True
 
 
-Step = Kill | Heal | WaitUntil
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Set values of paths, or let a trace play on them. With `for_s` they are cleared after so
+    long."""
+
+    at_s: float
+    path: str  # "us-east..paris", "us-east->paris"; "paris": all of its paths
+    values: Mapping[str, Any] = field(default_factory=dict)  # of an Impairment
+    trace: Trace | None = None
+    for_s: float | None = None
+    is_after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPath:
+    """As the topology says again."""
+
+    at_s: float
+    path: str = ""  # as of SetPath; "": all there are
+    is_after: bool = False
+
+
+Step = Kill | Heal | SetPath | ClearPath | WaitUntil
 
 
 @dataclass(frozen=True, slots=True)
