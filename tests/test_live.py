@@ -104,7 +104,7 @@ def test_changes_of_paths_are_told_as_they_come_and_a_trace_once():
         {"kind": "note", "t": 8 * S, "text": "end"},
     ]
     assert told(events) == [
-        "0.0 s  us-east..new-york: 100 ms",
+        "0.0 s  new-york..us-east: 100 ms",
         "1.0 s  us-east->new-york: 100 ms (by its trace)",
         "6.0 s  us-east->new-york: as the file says again",
         "7.0 s  end of the scenario",

@@ -63,12 +63,9 @@ def change_line(changes: Sequence[PathChange]) -> str:
 def _names(changes: Sequence[PathChange]) -> str:
     """`a..b` where both directions are meant; of many the first."""
     paths = dict.fromkeys((change.source, change.target) for change in changes)
-    names: dict[str, None] = {}
-    for source, target in paths:
-        if (target, source) not in paths:
-            names[f"{source}->{target}"] = None
-        elif f"{target}..{source}" not in names:
-            names[f"{source}..{target}"] = None
+    names = dict.fromkeys(
+        "..".join(sorted(path)) if path[::-1] in paths else "->".join(path) for path in paths
+    )
     shown = list(names)
     if len(shown) <= _NAMED_MOST:
         return listed(shown)

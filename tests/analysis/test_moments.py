@@ -86,9 +86,9 @@ def test_a_change_of_a_path_is_one_line_for_both_directions():
     story.events += [changed(9, "paris->ns1", {"rate_bps": 0})]
     story.events += [changed(12, path, {}, "clear") for path in (*pair, "paris->ns1")]
     assert told(story)[1:] == [
-        "us-east..paris: 100 ms, loss 2 %",
+        "paris..us-east: 100 ms, loss 2 %",
         "paris->ns1: no limit of the rate",
-        "us-east..paris and paris->ns1: as the file says again",
+        "paris..us-east and paris->ns1: as the file says again",
     ]
 
 
