@@ -3,7 +3,7 @@
 #   setup.sh          Python environment, Docker engine, node image
 #   setup.sh python   the Python environment only
 #   setup.sh tools    what the tests look with, beside all that
-#   setup.sh bench    what `python -m benchmarks dns` asks with and compares with
+#   setup.sh bench    what `python -m benchmarks dns wan` ask with, compare with and are compiled by
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin # dockerd lives there; a user's PATH may not have it
@@ -143,13 +143,15 @@ ensure_tools() {
     install_packages tcpdump openssl
 }
 
+links_statically() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/null - 2>/dev/null; }
+
 ensure_bench() {
-    if command -v dnsperf >/dev/null && command -v knotd >/dev/null; then return; fi
-    can_install || fail "the benchmark dns needs dnsperf and knotd" \
-        "install them: sudo apt-get install dnsperf knot"
+    if command -v dnsperf >/dev/null && command -v knotd >/dev/null && links_statically; then return; fi
+    can_install || fail "the benchmark dns needs dnsperf and knotd, wan a C compiler" \
+        "install them: sudo apt-get install dnsperf knot gcc libc6-dev"
     # Debian starts a service when it is installed; ours is run by the benchmark alone.
     if ! command -v knotd >/dev/null && [ -d /run/systemd/system ]; then systemctl mask --quiet knot; fi
-    install_packages dnsperf knot
+    install_packages dnsperf knot gcc libc6-dev
 }
 
 if [ "${1:-all}" = bench ]; then ensure_bench; exit 0; fi

@@ -10,8 +10,10 @@ from __future__ import annotations
 import array
 import ctypes
 import fcntl
+import hashlib
 import itertools
 import json
+import os
 import socket
 import struct
 import subprocess
@@ -24,10 +26,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from emulator.impairment import Impairment
+from emulator.node.wan.capture import Capture
+from emulator.node.wan.compiled import CHOICE
 from emulator.node.wan.ports import open_port
 from emulator.node.wan.records import Record, decode
-from emulator.node.wan.table import PathTable
+from emulator.node.wan.table import MOVERS, PathTable
 
+CORE = Path(__file__).parent.parent / "emulator" / "node" / "wan" / "core"
 CLONE_NEWNET = 0x40000000
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -96,10 +101,30 @@ class Namespace:
         self._holder.wait()
 
 
+def core_choice(mover: str) -> str:
+    """What the environment must say for this mover: the core of this checkout, compiled once."""
+    if mover != "compiled":
+        return "none"
+    sources = sorted(CORE.glob("*.[ch]"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    built = CORE.parents[3] / ".build" / f"core-{digest}.so"
+    if not built.exists():
+        built.parent.mkdir(exist_ok=True)
+        own = built.with_suffix(f".{os.getpid()}")
+        code = [str(source) for source in sources if source.suffix == ".c"]
+        argv = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", str(own)]
+        subprocess.run([*argv, *code], check=True)
+        own.rename(built)
+    return str(built)
+
+
 class WireLab:
     """Sites 1..n, each a namespace with eth0 100.64.0.<n>/16, and a wire between them."""
 
-    def __init__(self, sites: int, base: Impairment) -> None:
+    def __init__(self, sites: int, base: Impairment, mover: str = "compiled") -> None:
+        self._environment = {**os.environ, CHOICE: core_choice(mover)}
+        self.mover = mover
+        self.capture_path = f"/dev/shm/netemu-test-{os.getpid()}-{id(self)}"  # noqa: S108
         self.table = PathTable.create()
         self.records: list[Record] = []
         self.sites: dict[int, Namespace] = {}
@@ -117,6 +142,8 @@ class WireLab:
             for number in self._numbers:
                 self.sites[number] = self._namespace()
                 self.attach(number)
+            wait_until(lambda: self.table.state().mover, "the wire is there")
+            assert MOVERS[self.table.state().mover] == self.mover
             assert self.ask(op="macs", macs={mac(n): n for n in self._numbers}) == {"ok": True}
             self._open = stack.pop_all()  # nothing failed: open until we leave
         return self
@@ -142,10 +169,16 @@ class WireLab:
         self._inbox.setblocking(False)
         self._open.enter_context(self._inbox)
         names = {"control": control.fileno(), "records": records.fileno(), "table": self.table.fd}
+        Capture.create(self.capture_path).close()
+        self._open.callback(os.unlink, self.capture_path)
+        names["capture"] = os.open(self.capture_path, os.O_RDWR)
         argv = [word for name, fd in names.items() for word in (f"--{name}", str(fd))]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "emulator.node.wan.wire", *argv], pass_fds=names.values()
+            [sys.executable, "-m", "emulator.node.wan.wire", *argv],
+            pass_fds=names.values(),
+            env=self._environment,
         )
+        os.close(names["capture"])
         control.close()
         records.close()
         self._open.callback(self.process.wait, _DEADLINE_S)

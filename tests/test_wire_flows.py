@@ -7,7 +7,14 @@ import random
 import pytest
 
 from emulator.node.wan.flows import WHATS, Flows
-from emulator.node.wan.records import Record, decode, encode, encode_lost
+from emulator.node.wan.records import (
+    FlowRecord,
+    Record,
+    decode,
+    encode,
+    encode_flow,
+    encode_lost,
+)
 from tests.frames import (
     ACK,
     CLIENT,
@@ -47,6 +54,62 @@ def test_a_connection_from_syn_to_rst():
     assert told(flows, tcp(ACK | PSH, b"more", seq=905, ends=SERVER)) == []
     assert told(flows, tcp(ACK | FIN, seq=909, ends=SERVER)) == ["fin"]
     assert told(flows, tcp(RST, seq=106)) == ["rst"]
+
+
+def test_an_rst_of_a_host_that_never_spoke_is_a_strangers():
+    """A rebooted host, or a port on which nobody listens."""
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100))
+    (record,) = records_of(flows, tcp(RST | ACK, ends=SERVER), 5, (9, 9))
+    assert (record.what, record.had) == ("rst", False)
+    flows.observe(tcp(SYN | ACK, seq=7, ends=SERVER))
+    (record,) = records_of(flows, tcp(RST | ACK, ends=SERVER), 5, (9, 9))
+    assert (record.what, record.had) == ("rst", True)
+
+
+def flow_records(flows: Flows, now: int, *, is_all: bool = False) -> list[FlowRecord]:
+    told = (encode_flow(direction, now) for direction in flows.to_tell(now, is_all=is_all))
+    return [record.flow for record in decode(b"".join(told)) if record.flow]
+
+
+def test_a_direction_is_told_with_its_end():
+    """What it sent, what of it again, when its first and last byte came, its longest silence."""
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100), 10, (3, 1))
+    flows.observe(tcp(ACK, b"x" * 5000, seq=101, gso=1000), 20, (3, 1))
+    flows.observe(tcp(ACK, b"x" * 1000, seq=4101), 320, (3, 1))
+    flows.observe(tcp(ACK | FIN, b"y", seq=5101), 400, (3, 1))
+    assert flow_records(flows, 500) == [
+        FlowRecord("tcp", True, 1, 10, 20, 400, 400, 8, 6001, 300)
+    ]  # fmt: skip
+    assert flow_records(flows, 501, is_all=True) == []
+
+
+def test_a_direction_that_goes_on_is_told_now_and_then():
+    """Every 5 s while it moves, once it has been silent for 1 s, and whenever somebody asks."""
+    flows = Flows()
+    second = 10**9
+    flows.observe(tcp(SYN, seq=100), 0)
+    flows.observe(tcp(ACK, b"x", seq=101), second // 2)
+    assert flow_records(flows, second) == []
+    assert [flow.bytes for flow in flow_records(flows, second, is_all=True)] == [1]
+    assert flow_records(flows, 3 * second) == []
+    for tenth in range(30, 71):
+        flows.observe(tcp(ACK, b"x", seq=72 + tenth), tenth * second // 10)
+        told = flow_records(flows, tenth * second // 10)
+        assert bool(told) == (tenth == 60)
+    assert [flow.seen for flow in flow_records(flows, 8 * second)] == [7 * second]
+
+
+def test_the_first_and_the_last_packet_of_quic_are_told():
+    """From a long header of a version that we know; its short headers belong to it."""
+    flows = Flows()
+    assert flows.observe(udp(b"\x40short", ends=CLIENT), 1) is None
+    assert len(flows) == 0
+    flows.observe(udp(b"\xc0\0\0\0\1" + bytes(1195), ends=CLIENT), 2, (3, 1))
+    flows.observe(udp(b"\x40" + bytes(49), ends=CLIENT), 9, (3, 1))
+    (flow,) = flow_records(flows, 10, is_all=True)
+    assert flow == FlowRecord("quic", False, 0, 2, 2, 9, 9, 2, 1250, 7)
 
 
 def test_first_payload_and_fin_in_one_segment_tell_both():
@@ -118,7 +181,7 @@ def test_ipv6_and_super_frames_are_read_alike():
 @pytest.mark.parametrize(
     "frame",
     [
-        udp(b"question", ends=NAME_SERVER.back()),
+        udp(b"hello", ends=CLIENT),
         ethernet(0x0806, bytes(28)),
         ethernet(0x8100, bytes(60)),
         ethernet(0x0800, b"\x45" + bytes(10)),
@@ -138,6 +201,11 @@ def test_random_bytes_never_hurt():
             body = bytearray(source.randbytes(source.randrange(0, 90)))
             body[9:10] = body[6:7] = b"\x06"
             flows.observe(ethernet(kind, bytes(body)))
+
+
+def test_a_dns_question_keeps_its_whole_payload():
+    (record,) = records_of(Flows(), udp(b"question", ends=NAME_SERVER.back()), 10, (20, 20))
+    assert (record.what, record.payload) == ("question", b"question")
 
 
 def test_a_dns_answer_keeps_its_whole_payload():

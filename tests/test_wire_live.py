@@ -21,10 +21,10 @@ pytestmark = pytest.mark.netns
 ONE, TWO, THREE = "100.64.0.1", "100.64.0.2", "100.64.0.3"
 
 
-@pytest.fixture
-def lab():
+@pytest.fixture(params=["compiled", "plain Python"])
+def lab(request):
     """Three sites 5 ms apart, ARP done."""
-    with WireLab(3, Impairment(delay_ns=5 * NS_PER_MS)) as lab:
+    with WireLab(3, Impairment(delay_ns=5 * NS_PER_MS), request.param) as lab:
         yield lab
 
 

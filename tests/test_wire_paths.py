@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import statistics
+from typing import Any
 
+import dpkt
 import pytest
 
-from emulator.impairment import Impairment
-from emulator.node.wan.paths import CUT, LOSS, OVERLOAD, QUEUE, Agenda, Path, Wander
+from emulator.clock import NS_PER_S
+from emulator.impairment import Impairment, bursts
+from emulator.node.wan.agenda import Agenda
+from emulator.node.wan.chance import UNIFORM, Wander
+from emulator.node.wan.paths import CUT, LOSS, OVERLOAD, QUEUE, TOO_BIG, Path
+from emulator.node.wan.segments import cut, layout, summed
 from emulator.node.wan.table import PathTable
-from tests.frames import ACK, FIN, ethernet, receive, tcp
+from tests.frames import ACK, CLIENT, CLIENT6, FIN, Segment, ethernet, receive, tcp, udp
 
 MS = 1_000_000
 FRAME = tcp(ACK, bytes(1000 - 54))  # 1000 bytes of Ethernet
@@ -50,7 +57,7 @@ def bench():
 
 def test_a_frame_is_due_after_the_delay_as_it_came(bench):
     bench.be(delay_ns=40 * MS)
-    assert bench.path.admit(FRAME, 5) == (40 * MS + 5, 40 * MS + 5)
+    assert bench.path.admit(FRAME, 5)[:2] == (40 * MS + 5, 40 * MS + 5)
     assert bench.path.admit(SUPER, 6)[0] == 40 * MS + 6
     assert bench.drain() == [(40 * MS + 5, FRAME), (40 * MS + 6, SUPER)]
     assert bench.counters.packets == 41
@@ -61,7 +68,7 @@ def test_a_cut_drops_where_it_enters_and_what_is_past_it_arrives(bench):
     bench.be(delay_ns=40 * MS)
     bench.path.admit(FRAME, 0)
     bench.table.cut(1, 2)
-    assert bench.path.admit(SUPER, 1) == (CUT, CUT)
+    assert bench.path.admit(SUPER, 1) == (CUT, CUT, 40, 40, CUT)
     assert bench.drain() == [(40 * MS, FRAME)]
     assert bench.counters.cut == 40
 
@@ -93,7 +100,7 @@ def test_jitter_never_falls_faster_than_time_runs_also_after_silence():
     now, last = 0, 0
     for _ in range(5000):
         now += source.choice([1000, MS, 30 * MS, 200 * MS])
-        due = now + wander.at(now, 5 * MS)
+        due = now + wander.at(now, 5 * MS, UNIFORM)
         assert due >= last
         last = due
 
@@ -129,7 +136,7 @@ def test_the_fates_are_those_of_the_first_and_the_last_segment(bench):
     bench.be(loss=0.5)
     seen = set()
     for now in range(1, 50):
-        fates = bench.path.admit(SUPER, now)
+        fates = bench.path.admit(SUPER, now)[:2]
         found = [segment for _, frame in bench.drain() for segment in receive(frame)]
         assert (fates[0] == now) == (found[0].payload == BODY[:1000])
         assert (fates[1] == now) == bool(found[-1].flags & FIN)
@@ -139,8 +146,8 @@ def test_the_fates_are_those_of_the_first_and_the_last_segment(bench):
 
 def test_certain_loss_loses_everything(bench):
     bench.be(loss=1.0)
-    assert bench.path.admit(SUPER, 0) == (LOSS, LOSS)
-    assert bench.path.admit(ethernet(0x0806, bytes(46)), 0) == (LOSS, LOSS)
+    assert bench.path.admit(SUPER, 0) == (LOSS, LOSS, 40, 40, LOSS)
+    assert bench.path.admit(ethernet(0x0806, bytes(46)), 0)[:2] == (LOSS, LOSS)
     assert bench.drain() == []
 
 
@@ -202,8 +209,172 @@ def test_paths_share_one_order_of_due_times():
         for i in range(50):
             due += source.randrange(1000)
             expected.append((due, number, bytes([number, i])))
-            assert agenda.add(*(number, due, bytes([number, i])))
+            assert agenda.hold(number, due, bytes([number, i])) == due
     found = [agenda.pop() for _ in expected]
     assert [due for due, _, _ in found] == sorted(due for due, _, _ in expected)
     for number in range(5):
         assert [f for f in found if f[1] == number] == [e for e in expected if e[1] == number]
+
+
+def checked(packet: Any) -> bool:
+    """Whether the header checksum is right, by another program's reckoning."""
+    again = dpkt.ip.IP(bytes(packet))
+    said, again.sum = again.sum, 0
+    return bool(dpkt.ip.IP(bytes(again)).sum == said)
+
+
+def arrived(bench: Bench) -> list[Segment]:
+    return [segment for _, frame in bench.drain() for segment in receive(frame)]
+
+
+def test_losses_come_in_bursts_of_the_length_that_was_set(bench):
+    """2 % in all, 8 segments a burst, also inside super-frames (Gilbert's model)."""
+    bench.be(**bursts(0.02, 8))
+    lost, lengths, run = 0, [], 0
+    for now in range(2500):
+        bench.path.admit(SUPER, now)
+        indices = {BODY.index(s.payload) // 1000 for s in arrived(bench)}
+        for index in range(40):
+            if index in indices and run:
+                lengths.append(run)
+            run = 0 if index in indices else run + 1
+            lost += index not in indices
+    assert lost / 100_000 == pytest.approx(0.02, rel=0.25)  # 4 standard deviations of 250 bursts
+    assert statistics.mean(lengths) == pytest.approx(8, rel=0.2)
+
+
+def test_a_bad_state_loses_its_share_and_the_good_one_its_own(bench):
+    bench.be(loss=0.01, burst_enter=0.01, burst_leave=0.04, burst_loss=0.5)
+    expected = Impairment(0, loss=0.01, burst_enter=0.01, burst_leave=0.04, burst_loss=0.5)
+    assert expected.mean_loss == pytest.approx(0.8 * 0.01 + 0.2 * 0.5)
+    for now in range(2500):
+        bench.path.admit(SUPER, now)
+    assert bench.counters.loss / 100_000 == pytest.approx(expected.mean_loss, rel=0.1)
+
+
+def test_duplicates_arrive_twice_right_behind_each_other(bench):
+    bench.be(duplicate=0.1)
+    for now in range(100):
+        bench.path.admit(SUPER, now)
+    payloads = [segment.payload for segment in arrived(bench)]
+    twice = sum(a == b for a, b in itertools.pairwise(payloads))
+    assert len(payloads) == 4000 + bench.counters.duplicated
+    assert twice == bench.counters.duplicated == pytest.approx(400, abs=80)
+
+
+@pytest.mark.parametrize(
+    "frame", [SUPER, FRAME, udp(b"x" * 500), tcp(ACK, b"y" * 3000, gso=1000, ends=CLIENT6)]
+)
+def test_a_corrupted_segment_has_one_bit_wrong_and_a_checksum_that_tells(bench, frame):
+    """The receiving kernel must notice: nobody vouches for its checksum any more."""
+    bench.be(corrupt=1.0)
+    bench.path.admit(frame, 1)
+    pieces = [piece for _, piece in bench.drain()]
+    shape = layout(frame)
+    whole = [cut(frame, shape, i, i + 1) for i in range(shape.segments)] if shape else [frame]
+    assert len(pieces) == len(whole) == bench.counters.corrupted
+    for piece, sent in zip(pieces, whole, strict=True):
+        assert piece[:10] == bytes(10)
+        flipped = int.from_bytes(piece) ^ int.from_bytes(summed(sent))
+        assert flipped.bit_count() == 1
+        assert piece[10:24] == sent[10:24]
+
+
+def test_reordered_segments_overtake_those_that_wait(bench):
+    """They leave at once, the others after the delay, in order."""
+    bench.be(delay_ns=40 * MS, reorder=0.05)
+    dues: dict[int, int] = {}
+    for now in range(1, 501):
+        bench.path.admit(SUPER, now * 1000)
+    for due, frame in bench.drain():
+        for _ in receive(frame):
+            dues[due] = dues.get(due, 0) + 1
+    early = sum(count for due, count in dues.items() if due <= 500_000)
+    assert early == bench.counters.reordered == pytest.approx(1000, abs=130)
+    assert sum(dues.values()) == 20_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "tolerance"), [("uniform", 0.1), ("normal", 0.12), ("pareto", 0.3)]
+)
+def test_a_jitter_has_the_spread_of_its_distribution(bench, kind, tolerance):
+    """Mean: the delay; standard deviation: what was set, of `uniform` a cube root of 3 less; a
+    little of it is lost on the way from one value to the next. In order throughout."""
+    bench.be(delay_ns=50 * MS, jitter_ns=2 * MS, distribution=kind)
+    entered = [2 * i * MS for i in range(40_000)]
+    delays = [bench.path.admit(FRAME, t)[0] - t for t in entered]
+    dues = [due for due, _ in bench.drain()]
+    assert dues == sorted(dues)
+    wanted = 2 * MS / (3**0.5 if kind == "uniform" else 1)
+    assert statistics.mean(delays) == pytest.approx(50 * MS, rel=0.01)
+    assert statistics.pstdev(delays) == pytest.approx(wanted, rel=tolerance)
+
+
+def test_a_queue_of_bytes_holds_so_many(bench):
+    """4000 bytes: one frame on its way out, three behind it, and no fifth."""
+    bench.be(rate_bps=8_000_000, queue_bytes=4000)
+    fates = [bench.path.admit(FRAME, 0)[0] for _ in range(6)]
+    assert fates == [MS, 2 * MS, 3 * MS, 4 * MS, QUEUE, QUEUE]
+    assert bench.counters.free_at_ns == 4 * MS
+
+
+@pytest.mark.parametrize(("aqm", "low", "high"), [("", 400, 510), ("codel", 2, 40)])
+def test_codel_keeps_a_standing_queue_near_its_target(bench, aqm, low, high):
+    """A load of 105 %: without it the wait only grows, CoDel drops until it is near 5 ms; a burst
+    passes whole."""
+    bench.be(rate_bps=8_000_000, aqm=aqm)
+    for number in range(20):
+        assert bench.path.admit(FRAME, number)[0] > 0, "a burst of 20 ms is let through"
+    waits = []
+    for number in range(10_000):
+        now = NS_PER_S + number * MS * 95 // 100
+        fate = bench.path.admit(FRAME, now)[0]
+        waits += [fate - now] if fate > 0 and number > 8_000 else []
+    assert low < statistics.median(waits) / MS < high
+
+
+def test_what_is_too_big_is_refused_as_a_router_does(bench):
+    """Dropped, counted, and the sender is told the size, over the path back with its delay."""
+    bench.be(delay_ns=40 * MS, mtu=1000)
+    bench.table.set(2, 1, Impairment(delay_ns=30 * MS))
+    small = tcp(ACK, bytes(900))
+    assert bench.path.admit(small, 5)[0] == 40 * MS + 5
+    assert bench.path.admit(SUPER, 7) == (TOO_BIG, TOO_BIG, 40, 40, TOO_BIG)
+    (due, answer), (_, passed) = bench.drain()
+    assert passed == small
+    assert due == 30 * MS + 7
+    packet = dpkt.ethernet.Ethernet(answer[10:])
+    assert (packet.dst, packet.src) == (SUPER[16:22], SUPER[10:16])
+    assert (packet.data.dst, packet.data.src) == (SUPER[36:40], SUPER[40:44])
+    assert (packet.data.data.type, packet.data.data.code) == (3, 4)
+    assert packet.data.data.data.mtu == 1000
+    assert checked(packet.data)
+    assert bench.counters.mtu == 40
+
+
+def test_ipv6_is_told_too_and_never_split(bench):
+    bench.be(mtu=1300)
+    bench.table.set(2, 1, Impairment(delay_ns=0))
+    assert bench.path.admit(tcp(ACK, bytes(1400), ends=CLIENT6), 7)[0] == TOO_BIG
+    ((_, answer),) = bench.drain()
+    packet = dpkt.ethernet.Ethernet(answer[10:])
+    assert (packet.data.data.type, packet.data.nxt) == (2, 58)
+    assert int.from_bytes(bytes(packet.data.data)[4:8]) == 1300
+
+
+def test_a_datagram_that_may_be_split_arrives_in_fragments(bench):
+    """No DF: pieces of the size that fits, put together again with the right checksum."""
+    bench.be(mtu=600)
+    payload = random.Random(3).randbytes(1400)
+    frame = bytearray(summed(udp(payload, ends=CLIENT)))
+    frame[30] = 0  # no DF
+    frame[34:36] = b"\0\0"
+    packet = dpkt.ip.IP(bytes(frame[24:]))
+    packet.sum = 0
+    bench.path.admit(bytes(frame[:24]) + bytes(packet), 1)
+    pieces = [dpkt.ip.IP(piece[24:]) for _, piece in bench.drain()]
+    assert [len(bytes(piece)) <= 600 for piece in pieces] == [True] * 3
+    assert [bool(piece.mf) for piece in pieces] == [True, True, False]
+    assert all(checked(piece) for piece in pieces)
+    whole = b"".join(bytes(p)[20:] for p in sorted(pieces, key=lambda p: p.offset))
+    assert whole == bytes(packet)[20:]

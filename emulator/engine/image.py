@@ -41,6 +41,7 @@ KEPT_S = 3600  # an outdated image younger than this may be in use by a lab that
 PACKAGE = Path(__file__).resolve().parent.parent
 BUILD_FILES = ("Dockerfile", "dpkg-excludes", "packages.txt")
 BASE_FILES = ("base.sh", "dpkg-excludes")
+CORE = "node/wan/core"  # in C
 INSIDE = (
     "__init__.py",
     "errors.py",
@@ -113,7 +114,7 @@ def remove_images() -> tuple[str, ...]:
     """Remove every image of netemu's, by label, but those in use; the tags of those that went."""
     removed: list[str] = []
     with _connected(60.0) as client:
-        for kind in ("node", "base"):
+        for kind in ("node", "compiler", "base"):
             for image in _labelled(client, kind):
                 if _remove(client, image):
                     removed.extend(image.tags or (image.id,))
@@ -141,6 +142,7 @@ def context() -> Mapping[str, bytes]:
     """The build context: the name and content of each file that goes into the image."""
     inside = [PACKAGE / name for name in INSIDE] + sorted((PACKAGE / "node").rglob("*.py"))
     code = {f"emulator/{p.relative_to(PACKAGE).as_posix()}": p.read_bytes() for p in inside}
+    code |= {f"core/{p.name}": p.read_bytes() for p in sorted((PACKAGE / CORE).glob("*.[ch]"))}
     return _recipe_files(BUILD_FILES) | code
 
 
@@ -305,9 +307,9 @@ def _archive(content: Mapping[str, bytes]) -> bytes:
 
 def _remove_outdated(client: docker.DockerClient, current: str) -> None:
     """Node images of earlier code go, but not what another process may be about to start."""
-    images = _labelled(client, "node")
-    newest = max(image.created for image in images)
-    for image in images:
+    nodes = _labelled(client, "node")
+    newest = max(image.created for image in nodes)
+    for image in [*nodes, *_labelled(client, "compiler")]:
         if current not in image.tags and image.created < newest - KEPT_S:
             _remove(client, image)
 

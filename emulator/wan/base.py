@@ -92,6 +92,9 @@ class Wan(Protocol):
         (ids), `plays` (a trace), `packets`, `bytes`, `drops` by cause, `corrupted`, `duplicated`,
         `reordered`, `queue_ms` (waiting for the rate)."""
 
+    def flows(self) -> None:
+        """Have an event told, now, of each direction of a flow that moved since its last one."""
+
     def journal(self) -> tuple[FaultRecord, ...]:
         """Active faults, oldest first."""
 

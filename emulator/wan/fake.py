@@ -252,6 +252,10 @@ class FakeWan:
             for pair in overlays.paths()
         }
 
+    def flows(self) -> None:
+        """Nothing flows in memory."""
+        self._need_setup()
+
     def journal(self) -> tuple[FaultRecord, ...]:
         return tuple(self.lab.journal.values())
 

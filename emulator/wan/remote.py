@@ -135,6 +135,9 @@ class RemoteWan:
         paths: dict[str, dict[str, Any]] = self._ask("paths")
         return paths
 
+    def flows(self) -> None:
+        self._ask("flows")
+
     def journal(self) -> tuple[FaultRecord, ...]:
         return tuple(_fault(data) for data in self._ask("journal"))
 

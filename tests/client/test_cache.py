@@ -125,4 +125,6 @@ def test_stopping_forgets(start, both, dns):
     assert len(dns.asked) == 1
     run.send(op="stop")
     run.send(op="traffic", loads=loads(http=held))
-    run.until(lambda _: len(dns.asked) == 2)
+    run.until(
+        lambda _: len(dns.asked) > 1
+    )  # more where the answer takes longer than the next request

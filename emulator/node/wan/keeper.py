@@ -232,6 +232,7 @@ class Keeper:
     async def op_paths(self) -> dict[str, dict[str, Any]]:
         self._need_setup()
         playing = {pair for _, pair in self._traces.playing()}
+        stats = self._lab.path_stats(self._overlays.paths())
         return {
             "->".join(self._lab.names_of(pair)): {
                 "file": self._overlays.base(pair).to_json(),
@@ -239,10 +240,14 @@ class Keeper:
                 "changed": self._overlays.changed(pair),
                 "overlays": list(self._overlays.laid_on(pair)),
                 "plays": pair in playing,
-                **self._lab.path_stats(pair),
+                **stats[pair],
             }
             for pair in self._overlays.paths()
         }
+
+    async def op_flows(self) -> None:
+        self._need_setup()
+        await self._lab.tell_flows()
 
     # Memory
 

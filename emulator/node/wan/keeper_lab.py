@@ -1,10 +1,10 @@
-"""What the keeper holds together: bridges, path table, wire, every host's links and init."""
+"""What the keeper holds together: bridges, the driver, every host's links and init."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from emulator.impairment import Impairment, Pair
 from emulator.node.children import Children
 from emulator.node.loop import Future, Loop, gather
 from emulator.node.wan import keeper_links as links
+from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
-from emulator.node.wan.keeper_wire import WireProcess
-from emulator.node.wan.table import PathTable
+from emulator.node.wan.table import MOVERS, Counters
+from emulator.node.wan.userspace import UserspaceDriver
 
 Tell = Callable[[dict[str, Any]], object]
 Wiring = dict[str, Any]
@@ -39,9 +40,9 @@ class Lab:
         self._tell = tell
         self._forward = forward
         self._sites: dict[int, str] = {}
-        self._table = PathTable.create()
-        self._state = self._table.state()
-        self._wire: WireProcess | None = None
+        self._driver: Driver = UserspaceDriver(loop, children, self._recorded, self._wire_ended)
+        self._state = self._driver.state()
+        self._wire_ends = 0
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
         self._connected: dict[str, bool] = {}
@@ -49,14 +50,12 @@ class Lab:
         self._turn.set()
 
     async def setup(self, sites: list[tuple[int, str, bool]], macs: dict[str, int]) -> None:
-        """Bridges, and the wire process with the sites' MAC addresses."""
+        """Bridges, and the driver with the sites' MAC addresses."""
         self._sites = {number: name for number, name, _ in sites}
         links.silence_ipv6()
-        self._wire = WireProcess(
-            self._loop, self._children, self._table, self._recorded, self._wire_ended
-        )
+        started = self._loop.start(self._driver.start(macs))
         await self._ip(links.setup_lines(sites))
-        await self._wire.set_macs(macs)
+        await started
 
     async def _ip(self, lines: list[str], namespace_of: int | None = None) -> None:
         """Have iproute2 do `lines` up to the first that fails. Raises ValueError naming it."""
@@ -102,7 +101,7 @@ class Lab:
             await self._ip(links.host_lines(wiring), pid)
             for link in wiring["interfaces"]:
                 if not links.is_lan_port(link):
-                    await self._need_wire().add_port(wiring["site"], link["port"])
+                    await self._driver.add_port(wiring["site"], link["port"])
             init = InitLink(
                 self._loop,
                 host,
@@ -116,11 +115,6 @@ class Lab:
         self._connected[host] = True
         self._tell_daemon(host, "init", "started", "")
         return ""
-
-    def _need_wire(self) -> WireProcess:
-        if self._wire is None:
-            raise ValueError("this WAN was never set up")
-        return self._wire
 
     async def unwire(self, hosts: list[str]) -> None:
         """Forget hosts: the wire's ports, the links, the connections."""
@@ -136,8 +130,8 @@ class Lab:
             if (wiring := self._wirings.pop(host, None)) is None:
                 continue
             for link in wiring["interfaces"]:
-                if not links.is_lan_port(link) and self._need_wire().alive:
-                    await self._need_wire().drop_port(wiring["site"])
+                if not links.is_lan_port(link):
+                    await self._driver.drop_port(wiring["site"])
                 if Path(f"/sys/class/net/{link['port']}").exists():
                     stale.append(f"link del {link['port']}")
         for line in stale:
@@ -170,7 +164,7 @@ class Lab:
     # Paths and ports
 
     def set_path(self, path: Pair, impairment: Impairment) -> None:
-        self._table.set(*path, impairment)
+        self._driver.set_path(path, impairment)
 
     def check_ports(self, hosts: list[str]) -> None:
         """Raises ValueError for a host that is wired and has no LAN port to cut."""
@@ -190,7 +184,7 @@ class Lab:
                 else:
                     links.join_port(link["port"], f"b{wiring['site']}")
 
-    # The wire
+    # The driver
 
     def _recorded(self, message: bytes) -> None:
         for event in events_of(message, self._sites):
@@ -198,23 +192,33 @@ class Lab:
 
     def _wire_ended(self, code: int) -> None:
         detail = f"exit {code}" if code >= 0 else f"signal {-code}"
+        self._wire_ends += 1
         self._tell_daemon("wan", "wire", "ended", detail)
         self._tell({"kind": "lost", "count": 1, "where": f"the WAN's wire ended ({detail})"})
 
+    async def tell_flows(self) -> None:
+        await self._driver.tell_flows()
+
     def tell_second(self) -> None:
         """The event of the last second of the wire."""
-        if self._wire is not None and self._wire.alive:
-            before, self._state = self._state, self._table.take_state()
+        if self._driver.alive:
+            before, self._state = self._state, self._driver.take_state()
             for event in second_of(before, self._state):
                 self._tell(event)
 
     def stats(self, paths: tuple[Pair, ...]) -> dict[str, Any]:
         """Counters of every path, the wire's state, which inits are connected."""
-        state = self._table.state()
+        state = self._driver.state()
         return {
-            "paths": {"->".join(self.names_of(pair)): self.path_stats(pair) for pair in paths},
+            "paths": {
+                "->".join(self.names_of(pair)): stats
+                for pair, stats in self.path_stats(paths).items()
+            },
             "wire": {
-                "alive": self._wire is not None and self._wire.alive,
+                "alive": self._driver.alive,
+                "pid": self._driver.pid,
+                "mover": MOVERS[state.mover],
+                "ended": self._wire_ends,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,
                 "unknown": state.unknown,
@@ -228,26 +232,29 @@ class Lab:
         source, target = path
         return self._sites[source], self._sites[target]
 
-    def path_stats(self, path: Pair) -> dict[str, Any]:
-        """What passed one path, what became of it, and how long its queue is."""
-        seen = self._table.counters(*path)
-        waiting_ns = max(0, seen.free_at_ns - time.monotonic_ns())
-        return {
-            "packets": seen.packets,
-            "bytes": seen.bytes,
-            "drops": {
-                "cut": seen.cut,
-                "loss": seen.loss,
-                "queue": seen.queue,
-                "mtu": seen.mtu,
-                "overload": seen.overload,
-                "send_errors": seen.send_errors,
-            },
-            "corrupted": seen.corrupted,
-            "duplicated": seen.duplicated,
-            "reordered": seen.reordered,
-            "queue_ms": round(waiting_ns / 1e6, 3),
-        }
+    def path_stats(self, paths: Iterable[Pair]) -> dict[Pair, dict[str, Any]]:
+        """What passed each path, what became of it, and how long its queue is."""
+        seen, now = self._driver.counters(paths), time.monotonic_ns()
+        return {pair: _path_stats(counters, now) for pair, counters in seen.items()}
+
+
+def _path_stats(seen: Counters, now: int) -> dict[str, Any]:
+    return {
+        "packets": seen.packets,
+        "bytes": seen.bytes,
+        "drops": {
+            "cut": seen.cut,
+            "loss": seen.loss,
+            "queue": seen.queue,
+            "mtu": seen.mtu,
+            "overload": seen.overload,
+            "send_errors": seen.send_errors,
+        },
+        "corrupted": seen.corrupted,
+        "duplicated": seen.duplicated,
+        "reordered": seen.reordered,
+        "queue_ms": round(max(0, seen.free_at_ns - now) / 1e6, 3),
+    }
 
 
 def _complaint(text: str, lines: list[str]) -> str:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from emulator.node.wan.records import Record, decode, is_answer
+from emulator.node.wan.records import FlowRecord, Record, decode, is_answer, is_question
 from emulator.node.wan.table import WireState
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ def events_of(message: bytes, sites: Mapping[int, str]) -> Iterator[dict[str, An
     for record in decode(message):
         if record.what == "lost":
             yield {"kind": "lost", "t": record.t, "count": record.missing, "where": WIRE}
+        elif record.flow is not None:
+            yield _flow(record, record.flow, sites)
+        elif is_question(record):
+            yield _question(record, sites)
         elif not is_answer(record):
             yield _packet(record, sites)
         elif record.out is not None:  # a dropped answer reaches nobody's cache
@@ -38,6 +42,48 @@ def _packet(record: Record, sites: Mapping[int, str]) -> dict[str, Any]:
         "src": record.src,
         "dst": record.dst,
         "out": record.out,
+        "dropped": record.dropped,
+        **({} if record.had else {"had": False}),
+    }
+
+
+def _flow(record: Record, flow: FlowRecord, sites: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "kind": "flow",
+        "t": record.t,
+        "protocol": flow.protocol,
+        "source": sites[record.source],
+        "target": sites[record.target],
+        "src": record.src,
+        "dst": record.dst,
+        "began": flow.began,
+        "first": flow.first or None,
+        "last": flow.last or None,
+        "seen": flow.seen,
+        "segments": flow.segments,
+        "bytes": flow.bytes,
+        "again": flow.again,
+        "silence_ns": flow.silence,
+        "ended": flow.ended,
+    }
+
+
+def _question(record: Record, sites: Mapping[int, str]) -> dict[str, Any]:
+    import dnslib  # noqa: PLC0415  (see `_answer`)
+
+    source = sites[record.source]
+    try:
+        asked = dnslib.DNSRecord.parse(record.payload).q
+    except dnslib.DNSError as error:
+        where = f"unreadable DNS question from {source}: {error}"
+        return {"kind": "lost", "t": record.t, "count": 1, "where": where}
+    return {
+        "kind": "question",
+        "t": record.t,
+        "source": source,
+        "target": sites[record.target],
+        "name": str(asked.qname).rstrip(".").lower(),
+        "qtype": str(dnslib.QTYPE[asked.qtype]),
         "dropped": record.dropped,
     }
 

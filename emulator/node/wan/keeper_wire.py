@@ -21,13 +21,14 @@ _ANSWER_S = 2.0  # the wire answers within a turn of its loop: a few ms
 
 
 class WireProcess:
-    """One life of the wire; when it ends, `on_end` is told and nothing starts it again."""
+    """One life of the wire; when it ends, `on_end` is told. `capture`: descriptor of its ring."""
 
     def __init__(
         self,
         loop: Loop,
         children: Children,
         table: PathTable,
+        capture: int | None,
         on_records: Callable[[bytes], object],
         on_end: Callable[[int], object],
     ) -> None:
@@ -40,8 +41,9 @@ class WireProcess:
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._records, records = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         fds = {"control": control.fileno(), "table": table.fd, "records": records.fileno()}
+        fds |= {} if capture is None else {"capture": capture}
         options = [text for name, fd in fds.items() for text in (f"--{name}", str(fd))]
-        children.spawn(
+        self.pid = children.spawn(
             [sys.executable, "-m", "emulator.node.wan.wire", *options],
             {0: 0, 1: 1, 2: 2} | {fd: fd for fd in fds.values()},
             self._ended,
@@ -71,13 +73,16 @@ class WireProcess:
             finally:
                 port.close()
 
+    async def tell_flows(self) -> None:
+        await self._ask({"op": "flows"})
+
     async def set_macs(self, macs: dict[str, int]) -> None:
         await self._ask({"op": "macs", "macs": macs})
 
     def _ask(self, request: dict[str, Any], fds: list[int] | None = None) -> Future:
         answer = Future()
         if not self.alive:
-            answer.fail(ValueError("the wire process has ended; the lab must be made anew"))
+            answer.fail(ValueError("the wire process has ended"))
             return answer
         self._asked.append(answer)
         try:
@@ -114,6 +119,14 @@ class WireProcess:
         for asked in self._asked:
             asked.fail(ValueError("the wire process has ended"))
         self._asked.clear()
+        while data := _receive(self._records, 1 << 18):  # what it had said before it ended
+            self._on_records(data)
+        for sock in (self._control, self._records):
+            self._loop.forget(sock.fileno())
+            sock.close()
+        for port in self._ports.values():
+            port.close()
+        self._ports.clear()
         self._on_end(code)
 
 

@@ -7,27 +7,57 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from emulator.node.wan.flows import DNS, FIN, LOST, WHATS, Sight
+from emulator.node.wan.flows import (
+    DNS,
+    FIN,
+    FLOW,
+    LOST,
+    QUESTION,
+    RST_STRANGER,
+    UDP,
+    WHATS,
+    Direction,
+    Sight,
+)
 
-CAUSES = ("", "cut", "loss", "queue", "overload")  # by minus the fate, see `paths`
+CAUSES = ("", "cut", "loss", "queue", "overload", "mtu")  # by minus the fate, see `paths`
 
 # what, cause, source, target, bytes of both addresses, bytes of payload, t, out or count
 _HEAD = struct.Struct("=BBBBHHqq")
+# protocol, ended, again, began, first, last, seen, segments, bytes, silence
+_FLOW = struct.Struct("=BBHIqqqqQQq")
+
+
+class FlowRecord(NamedTuple):
+    """What a direction has come to; instants in ns, 0: not yet."""
+
+    protocol: str  # tcp, quic
+    ended: bool
+    again: int
+    began: int
+    first: int
+    last: int
+    seen: int
+    segments: int
+    bytes: int
+    silence: int
 
 
 class Record(NamedTuple):
     """One telling frame, or (`what` "lost") the number of records that could not be handed over."""
 
-    what: str  # as events.Packet.what; "dns": an answer in `payload`; "lost"
+    what: str  # as events.Packet.what; "dns", "question": a message in `payload`; "flow"; "lost"
     t: int  # ns, when it entered at `source`
     out: int | None = None  # ns, when it was due at `target`; None: dropped
-    dropped: str = ""  # cut, loss, queue, overload
+    dropped: str = ""  # one of CAUSES
     source: int = 0  # site
     target: int = 0  # site
     src: str = ""  # "10.3.0.2:41234"
     dst: str = ""
     payload: bytes = b""
     missing: int = 0  # records, of "lost"
+    had: bool = True  # of "rst": its sender spoke on this connection before
+    flow: FlowRecord | None = None  # of "flow"
 
 
 def encode(
@@ -41,6 +71,19 @@ def encode(
             what, cause, source, target, len(sight.addresses), len(sight.payload), t, max(fate, 0)
         )
         yield head + sight.addresses + sight.ports + sight.payload
+
+
+def encode_flow(direction: Direction, now: int) -> bytes:
+    """One record of what a direction has come to."""
+    key = direction.key[1:] if direction.protocol == UDP else direction.key
+    size = len(key) - 4
+    head = _HEAD.pack(FLOW, 0, direction.source, direction.target, size, _FLOW.size, now, 0)
+    again = min(direction.again, (1 << 32) - 1)
+    told = _FLOW.pack(
+        direction.protocol, direction.ended, 0, again, direction.began, direction.first,
+        direction.last, direction.seen, direction.segments, direction.bytes, direction.silence,
+    )  # fmt: skip
+    return head + key + told
 
 
 def encode_lost(count: int, t: int) -> bytes:
@@ -68,14 +111,28 @@ def _read(data: bytes, at: int) -> tuple[Record, int]:
     src, dst = _ends(data[at : at + addresses + 4])
     at += addresses + 4
     payload = data[at : at + size]
+    if what == FLOW:
+        return Record(WHATS[FLOW], t, None, "", source, target, src, dst,
+                      flow=_flow(payload)), at + size  # fmt: skip
     dropped = CAUSES[cause]
     due = None if dropped else out
-    return Record(WHATS[what], t, due, dropped, source, target, src, dst, payload), at + size
+    had = what != RST_STRANGER
+    name = WHATS[what] if had else "rst"
+    return Record(name, t, due, dropped, source, target, src, dst, payload, had=had), at + size
+
+
+def _flow(payload: bytes) -> FlowRecord:
+    protocol, ended, _, *rest = _FLOW.unpack(payload)
+    return FlowRecord("quic" if protocol == UDP else "tcp", bool(ended), *rest)
 
 
 def is_answer(record: Record) -> bool:
     """Whether the record holds a DNS answer rather than a telling TCP segment."""
     return record.what == WHATS[DNS]
+
+
+def is_question(record: Record) -> bool:
+    return record.what == WHATS[QUESTION]
 
 
 def _ends(data: bytes) -> tuple[str, str]:

@@ -106,6 +106,31 @@ def _resize_ip(head: bytearray, shape: Layout, length: int, start: int) -> bytes
     return bytes(head[ip + 12 : ip + 20])
 
 
+def summed(frame: bytes) -> bytes:
+    """The same frame with its checksum completed, and no longer vouched for by the kernel: so the
+    receiver will check it. A frame of one segment."""
+    head = bytearray(frame)
+    if frame[0] & _NEEDS_CSUM:
+        start, offset = struct.unpack_from("=HH", frame, 6)
+        start += VNET
+        covered = frame[start:] + bytes(len(frame) - start & 1)
+        total = fold(ones_sum(covered)) ^ 0xFFFF
+        struct.pack_into(">H", head, start + offset, total or 0xFFFF)
+    head[:VNET] = bytes(VNET)
+    return bytes(head)
+
+
+def corrupted(frame: bytes, draw: int) -> bytes:
+    """The same frame of one segment with one bit behind the Ethernet header flipped; which one,
+    `draw` (any number) says."""
+    head = bytearray(summed(frame))
+    first = VNET + 14
+    if len(head) > first:
+        byte, bit = divmod(draw % (8 * (len(head) - first)), 8)
+        head[first + byte] ^= 1 << bit
+    return bytes(head)
+
+
 def ones_sum(data: bytes | bytearray) -> int:
     """The sum of 16-bit words (RFC 1071), not folded; `data` has an even length."""
     return sum(struct.unpack(f">{len(data) // 2}H", data))

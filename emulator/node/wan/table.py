@@ -53,7 +53,7 @@ SHARE_SCALE = 1 << 32  # a share of 1.0: above every 32-bit random number
     REORDERED,
     FREE_AT,
 ) = range(24, 36)
-_PATH_WORDS = 40
+PATH_WORDS = 40
 
 # Words of the whole wire
 (
@@ -64,10 +64,12 @@ _PATH_WORDS = 40
     TOTAL_UNKNOWN,
     TOTAL_SEND_ERRORS,
     TOTAL_RECORDS_LOST,
-) = range(7)
-_WIRE_WORDS = 16
+    MOVER,
+) = range(8)
+WIRE_WORDS = 16
+MOVERS = ("", "plain Python", "compiled")
 
-_SIZE = 8 * (_WIRE_WORDS + SITES * SITES * _PATH_WORDS)
+_SIZE = 8 * (WIRE_WORDS + SITES * SITES * PATH_WORDS)
 
 
 class Counters(NamedTuple):
@@ -97,13 +99,14 @@ class WireState(NamedTuple):
     unknown: int  # unicast to a MAC that no site has, or unreadable
     send_errors: int
     records_lost: int
+    mover: int = 0  # of MOVERS
 
 
 def path_words(source: int, target: int) -> int:
     """Where the words of a path begin."""
     if not (0 < source < SITES and 0 < target < SITES and source != target):
         raise ValueError(f"{source}->{target} is not a path between two sites of 1..{SITES - 1}")
-    return _WIRE_WORDS + (source * SITES + target) * _PATH_WORDS
+    return WIRE_WORDS + (source * SITES + target) * PATH_WORDS
 
 
 class PathTable:
@@ -120,7 +123,7 @@ class PathTable:
         fd = os.memfd_create("netemu-paths")
         os.ftruncate(fd, _SIZE)
         table = cls(fd)
-        for cell in range(_WIRE_WORDS, _SIZE // 8, _PATH_WORDS):
+        for cell in range(WIRE_WORDS, _SIZE // 8, PATH_WORDS):
             table.words[cell + CUT] = 1
         return table
 
@@ -160,7 +163,7 @@ class PathTable:
         return Counters(*self.words[cell + PACKETS : cell + FREE_AT + 1])
 
     def state(self) -> WireState:
-        return WireState(*self.words[: TOTAL_RECORDS_LOST + 1])
+        return WireState(*self.words[: MOVER + 1])
 
     def take_state(self) -> WireState:
         """`state`, and the largest lag begins again. (A lag written between the read and the
