@@ -120,7 +120,7 @@ def _changes_ms(world: World, effort: Effort) -> list[float]:
     found = []
     for number, (began, until) in enumerate(pairwise([*called, called[-1] + 10**8]), start=1):
         wanted_us = base_us + (number - 0.5) * _STEP_NS / 1000
-        old = [sent for sent, us in log if sent < until and us < wanted_us]
-        first_new = min(sent for sent, us in log if sent > max(old))
+        last_old = max(sent for sent, us in log if sent < until and us < wanted_us)
+        first_new = min(sent for sent, _ in log if sent > last_old)
         found.append(max(0.0, (first_new - began) / 1e6))
     return found

@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import compress, groupby, pairwise
+from typing import NamedTuple
 
 from emulator.analysis.flows import IDLE_NS, SILENT_NS
 from emulator.analysis.lookups import Lookups
@@ -20,22 +21,27 @@ from emulator.events import Answer, Flow, Question
 _REFUSED_NS = NS_PER_S
 
 _Direction = tuple[str, str, str, int]  # protocol, from, to, when it began
-_End = tuple[str, str]
+_Ends = tuple[str, str]
+
+
+class _Gap(NamedTuple):
+    """A direction without a frame: what was told of it before, until when, and the instants of the
+    other side's frames, as far as they were told."""
+
+    flow: Flow
+    until: int
+    others: Sequence[int]
 
 
 def flow_logs(history: History, episodes: Sequence[tuple[FaultLife, int]]) -> tuple[FlowLog, ...]:
     """One for each fault, from its beginning to its episode's end."""
-    silences = list(_silences(history))
+    gaps = list(_gaps(history))
     strangers = _strangers(history.packets)
     lookups = _lookups(history)
     logs = []
     for life, until in episodes:
         asked = lookups.between(life.began, until)
-        fell = [
-            silence
-            for began, silence in silences
-            if life.began - IDLE_NS <= began < until and silence.site in life.senders
-        ]
+        fell = [silence for gap in gaps if (silence := _silence(gap, life, until))]
         logs.append(
             FlowLog(
                 strangers=dict(Counter(s for t, s in strangers if life.began <= t < until)),
@@ -88,41 +94,45 @@ def _has_just(instants: Sequence[int], t: int) -> bool:
     return place > 0 and t - instants[place - 1] <= _REFUSED_NS
 
 
-def _silences(history: History) -> Iterator[tuple[int, Silence]]:
-    """Every time that one side sent nothing for 2 s or more while the other one went on, with the
-    instant of its last frame before."""
+def _silence(gap: _Gap, life: FaultLife, until: int) -> Silence | None:
+    """The gap as the other side met it in a fault: from the fault, or the last answer in it, to
+    its own last frame that was not answered. None: it was not the fault's, or nobody waited."""
+    flow = gap.flow
+    since = max(flow.seen, life.began)
+    if flow.source not in life.senders or since >= until:
+        return None
+    # What was sent right before the next answer was answered; right after the last one, its ACK.
+    first = bisect_right(gap.others, max(flow.seen + IDLE_NS, life.began))
+    last = bisect_right(gap.others, min(gap.until - IDLE_NS, until))
+    if first >= last or gap.others[last - 1] - since < SILENT_NS:
+        return None
+    seconds = (gap.others[last - 1] - since) / NS_PER_S
+    return Silence(flow.source, flow.src, flow.target, flow.dst, seconds)
+
+
+def _gaps(history: History) -> Iterator[_Gap]:
     told = sorted(history.flows, key=_direction)
-    seen: defaultdict[_End, list[int]] = defaultdict(list)
+    seen: defaultdict[_Ends, list[int]] = defaultdict(list)
     for flow in told:
         seen[flow.src, flow.dst].append(flow.seen)
     for instants in seen.values():
         instants.sort()
     for _, some in groupby(told, key=_direction):
         life = sorted(some, key=lambda flow: flow.t)
-        for flow, ns in _gaps(life, history.last_ns):
-            if ns >= SILENT_NS and _went_on(seen.get((flow.dst, flow.src), ()), flow.seen, ns):
-                ends = (flow.source, flow.src, flow.target, flow.dst)
-                yield flow.seen, Silence(*ends, ns / NS_PER_S)
+        others = seen.get((life[0].dst, life[0].src), [])
+        for flow, until in _pauses(life, history.last_ns):
+            yield _Gap(flow, until, others)
 
 
 def _direction(flow: Flow) -> _Direction:
     return flow.protocol, flow.src, flow.dst, flow.began
 
 
-def _gaps(life: Sequence[Flow], last_ns: int) -> Iterator[tuple[Flow, int]]:
-    """What the wire told before each silence of a direction, and how long the silence was."""
+def _pauses(life: Sequence[Flow], last_ns: int) -> Iterator[tuple[Flow, int]]:
+    """What was told last before each long pause of a direction, and when the pause ended. It is
+    told of after its first second without a frame, unless nothing is new since it was told of."""
     for flow, later in pairwise(life):
-        if later.silence_ns > flow.silence_ns:
-            yield flow, later.silence_ns
-        elif flow.t - flow.seen >= IDLE_NS:
-            yield flow, flow.t - flow.seen
-    last = life[-1]
-    if not last.ended and last.t - last.seen >= IDLE_NS:
-        yield last, last_ns - last.seen
-
-
-def _went_on(others: Sequence[int], since: int, ns: int) -> bool:
-    """Whether the other side sent something well within the silence: what it sent right after was
-    the last answers' acknowledgement, and right before the end what was answered then."""
-    place = bisect_right(others, since + IDLE_NS)
-    return place < len(others) and others[place] <= since + ns - IDLE_NS
+        if later.silence_ns > max(flow.silence_ns, SILENT_NS):
+            yield flow, flow.seen + later.silence_ns
+    if not life[-1].ended:
+        yield life[-1], last_ns

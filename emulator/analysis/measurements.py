@@ -145,7 +145,7 @@ class Silence:
     end: str  # "198.18.1.1:80"
     peer_site: str
     peer_end: str
-    seconds: float  # until it spoke again, or until the end of what is known
+    seconds: float  # until the other side's last frame that was not answered
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,9 +139,9 @@ def flow_log_words(log: FlowLog) -> str:
     if log.longest is not None:
         silence = log.longest
         told.append(
-            f"{silence.site} fell silent on {plural(log.silent, 'connection')} whose other side"
-            f" went on, for {silence.seconds:.1f} s at most"
-            f" ({silence.end} towards {silence.peer_site}'s {silence.peer_end})."
+            f"On {plural(log.silent, 'connection')} {silence.site} gave no answer while the other"
+            f" side went on sending, for up to {silence.seconds:.1f} s"
+            f" ({silence.end} to {silence.peer_site}'s {silence.peer_end})."
         )
     if log.strangers:
         by = ", ".join(f"{site} {count}" for site, count in sorted(log.strangers.items()))

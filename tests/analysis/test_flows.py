@@ -220,8 +220,8 @@ def test_amounts_have_a_unit(octets, text):
 
 
 def loss() -> Story:
-    """Power at 10 s, healed at 40 s; a stream whose server says nothing from 9.9 s on, and which
-    the rebooted kernel resets at 41 s."""
+    """Power at 10 s, healed at 45 s; a stream whose server says nothing from 9.9 s on, whose client
+    sends until 12.8 s, and which the rebooted kernel resets at 41 s."""
     story = Story().requests(0, 50).fault(10, healed=45)
     story.events += [
         *OPENED,
@@ -241,9 +241,10 @@ def test_a_fault_says_who_fell_silent_whose_rst_was_a_strangers_and_what_dns_did
     assert (log.strangers, log.questions, log.unanswered, log.silent) == ({REGION: 1}, 3, 2, 1)
     assert log.longest is not None
     assert (log.longest.site, log.longest.peer_end) == (REGION, CLIENT)
-    assert log.longest.seconds == pytest.approx(history.last_ns / 1e9 - ns(9.9) / 1e9)
+    assert log.longest.seconds == pytest.approx(2.8)
     words = flow_log_words(log)
-    assert words.startswith("us-east fell silent on 1 connection whose other side went on, for 4")
+    assert words.startswith("On 1 connection us-east gave no answer while the other side went on")
+    assert "for up to 2.8 s (198.18.1.1:80 to new-york's 10.4.0.2:41234)." in words
     assert "RST from hosts that never had the connection: us-east 1." in words
     assert words.endswith("2 of 3 DNS questions found no answer.")
     assert report_json(measured, history)["faults"][0]["flows"]["strangers"] == {REGION: 1}
@@ -265,6 +266,18 @@ def test_an_idle_connection_is_not_one_that_fell_silent():
         flow(26, 24.95, back=True, silence_ns=idle), flow(26, 24.92, silence_ns=idle),
     ]  # fmt: skip
     assert measure(story.history()).faults[0].flows.silent == 0
+
+
+def test_a_connection_that_was_idle_and_then_used_in_vain_counts_from_the_fault():
+    """The server's last frame came long before; the client sends at 12 s and until 16 s."""
+    story = Story().requests(0, 50).fault(10, healed=40)
+    story.events += [
+        *OPENED, flow(6, 4.9, back=True), flow(6, 4.91), flow(13, 12.0), flow(17, 16.0, again=4),
+    ]  # fmt: skip
+    log = measure(story.history()).faults[0].flows
+    assert log.longest is not None
+    assert log.silent == 1
+    assert log.longest.seconds == pytest.approx(6.0)
 
 
 def test_a_history_of_before_has_nothing_to_add():

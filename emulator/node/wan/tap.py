@@ -26,6 +26,7 @@ from emulator.node.wan import pcapng, tap_port
 from emulator.node.wan.capture import LARGEST, PLACE, RING, Captured, Reader
 from emulator.node.wan.packets import Packet, cause, packets, whole_packet
 from emulator.node.wan.table import SITES
+from emulator.node.wan.tap_blocks import Blocks, blocks_of
 from emulator.node.wan.tap_lines import Lines
 
 _RENEW_S = 0.5
@@ -72,6 +73,14 @@ class Pcapng:
             told = f"from {names[0]} to {names[1]}, as it enters the WAN at {names[0]}"
             self._pending.append(pcapng.interface("->".join(names), told, options.snap))
         self.flush()
+
+    def blocks(self, ready: bytes) -> None:
+        """Packets that are blocks already."""
+        self._pending.append(ready)
+
+    def count(self, number: int, packets: int) -> None:
+        """So many of a path's came as blocks."""
+        self._received[number] += packets
 
     def packet(self, number: int, t: int, packet: Packet) -> None:
         self._received[number] += 1
@@ -134,21 +143,50 @@ class Tap:
         BrokenPipeError."""
         options = self._options
         form: Form = Lines(options) if options.text else Pcapng(options, offset)
+        blocks = self._blocks(form, offset)
         patience = _PATIENCE_S[0]
         while not self._is_full:
             is_last = self._is_over
-            found = self._reader.read()
-            self._is_late = bool(found) and (
-                self._reader.behind > _CROWDED or _now() - found[0].t > _LATE_NS
-            )
-            for captured in filter(self._is_wanted, found):
-                self._show(form, captured, captured.t + offset)
+            found = self._reader.chunk()
+            self._show_all(form, found, offset, blocks)
             form.flush()
             if is_last and not found:
                 break
             patience = _PATIENCE_S[0] if found else min(patience * 1.5, _PATIENCE_S[1])
             self._wait(0 if found and self._reader.behind else patience)
+        if blocks is not None and isinstance(form, Pcapng):
+            self.packets += blocks.packets
+            for number in options.paths:
+                form.count(number, blocks.received(number))
         form.end(self._reader.lost)
+
+    def _blocks(self, form: Form, offset: int) -> Blocks | None:
+        """The core, where all that is wanted of a frame is the frame."""
+        options = self._options
+        if not isinstance(form, Pcapng) or options.count or options.dropped or options.delays:
+            return None
+        blocks = blocks_of(options.paths, options.snap, options.site, offset)
+        if blocks is not None and self._ends_at is not None:
+            blocks.end_at(self._ends_at)
+        return blocks
+
+    def _show_all(self, form: Form, data: bytes, offset: int, blocks: Blocks | None) -> None:
+        """A chunk of the ring."""
+        at, size = 0, 0
+        self._is_late = self._reader.behind > _CROWDED
+        while at < len(data):
+            if blocks is not None and isinstance(form, Pcapng):
+                ready, size = blocks.convert(self._reader, data, at)
+                form.blocks(ready)
+                at += size
+            if at < len(data):
+                captured, size = self._reader.one(data, at)
+                if not size:
+                    return
+                at += size
+                if captured is not None and self._is_wanted(captured):
+                    self._is_late = self._is_late or _now() - captured.t > _LATE_NS
+                    self._show(form, captured, captured.t + offset)
 
     @property
     def _is_full(self) -> bool:

@@ -238,6 +238,7 @@ void core_drop_port(struct core *c, int site)
 {
     if (c->port_of[site] >= 0) epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->port_of[site], NULL);
     c->port_of[site] = -1;
+    forget_site(&c->flows, site);
 }
 
 void core_macs(struct core *c, int count, const uint8_t *macs, const uint8_t *sites)
