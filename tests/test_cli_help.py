@@ -54,12 +54,15 @@ def test_json_is_explained_where_it_is_offered():
         "up",
         "status",
         "kill",
+        "path",
         "report",
         "compare",
         "plan",
         "validate",
         "doctor",
         "dns explain",
+        "flap",
+        "partition",
         "flows",
     }
     assert [name for name, text in offered.items() if "--json" not in text.split("\b")[-1]] == []

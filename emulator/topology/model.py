@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from emulator.drivers import DriverName
+from emulator.impairment import Trace
 from emulator.steering import AllDown, CheckKind, Policy
 
 LATENCY = Policy("latency")
@@ -133,16 +134,13 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True)
 class PathSetting:
-    """What `paths:` says of one direction; None: not said. `line` is where it was said."""
+    """What `paths:` says of one direction, and nothing else. `line` is where it was said."""
 
     source: str
     target: str
     line: int
-    one_way_s: float | None = None
-    jitter_s: float | None = None
-    loss: float | None = None
-    rate_bps: int | None = None
-    queue_s: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)  # of an Impairment
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import suggest
@@ -70,16 +71,18 @@ def load_topology(path: Path) -> Topology:
 
 
 def parse_topology(text: str, file: str) -> Topology:
-    """The topology that `text` describes; `file` is what messages call it. FileProblems lists
-    everything that is wrong with it."""
+    """The topology that `text` describes; `file` is what messages call it, and by it traces beside
+    it are found, which are in the topology's `source` then. FileProblems lists everything that is
+    wrong."""
     document = Document(file)
     top = document.root(text).fields(TOP_KEYS, LATER_TOP)
-    topology = _read_topology(top, text)
+    topology = _read_topology(top)
+    topology = replace(topology, source=document.self_contained(text))
     document.raise_problems()
     return topology
 
 
-def _read_topology(top: Fields, text: str) -> Topology:
+def _read_topology(top: Fields) -> Topology:
     top.check_version()
     name_entry = top.required("name", "name: two-region")
     name = name_entry.value(label, "lab") if name_entry else "lab"
@@ -109,7 +112,6 @@ def _read_topology(top: Fields, text: str) -> Topology:
         kernel=_read_kernel(kernel) if kernel else {},
         driver=driver,
         light_traffic=_read_traffic(traffic) if traffic else 5.0,
-        source=text,
     )
 
 

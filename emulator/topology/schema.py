@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from emulator.pathschema import path_properties, trace_schema
 from emulator.steering import MULTIVALUE_MAX, AllDown, CheckKind
 from emulator.topology.parse import KERNEL, SERVERS_MAX
 from emulator.topology.policies import DEFAULT_AREA, KINDS, WEIGHT_MAX
@@ -239,16 +240,7 @@ def _rule() -> Schema:
 
 
 def _paths() -> Schema:
-    path = _object(
-        {
-            "one_way": _duration("Delay of each direction."),
-            "rtt": _duration("Round trip, only of a..b; each direction has half of it."),
-            "jitter": _duration("The delay varies within +- this."),
-            "loss": _text(f"^{_UNSIGNED}%$", "Part of the segments that is lost, like 0.1%."),
-            "rate": _text(f"^{_UNSIGNED}[kKmMgG]?([bB][iI][tT]|[bB][pP][sS])$", "Like 100mbit."),
-            "queue": _duration("Longest wait for the rate; default 1s."),
-        }
-    )
+    path = _object(path_properties() | {"trace": trace_schema()})
     return {
         "type": "object",
         "description": "a->b is one direction, a..b both.",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from typing import Any
 
-from emulator.clock import NS_PER_S
 from emulator.drivers import DRIVERS, DriverName, refusal
 from emulator.errors import suggest
 from emulator.topology.model import PathSetting
@@ -33,22 +31,18 @@ def check_paths(driver: DriverName, paths: Entry, settings: Iterable[PathSetting
     by_line = {entry.line: entry for entry in paths.named().values()}
     refused = {}
     for setting in settings:
-        if why := refusal(driver, _impairment_values(setting)):
+        if why := _refusal(driver, setting):
             refused[setting.line] = why
     for line, why in refused.items():
         what, _, remedy = why.partition("; ")
         by_line.get(line, paths).problem(what, remedy)
 
 
-def _impairment_values(setting: PathSetting) -> Mapping[str, Any]:
-    """What is said, by the names and in the units of an Impairment."""
-    said = {name: value for name, value in asdict(setting).items() if value is not None}
-    return {
-        f"{name[:-2]}_ns" if name.endswith("_s") else name: (
-            round(value * NS_PER_S) if name.endswith("_s") else value
-        )
-        for name, value in said.items()
-    }
+def _refusal(driver: DriverName, setting: PathSetting) -> str:
+    """Of what is said at once, or of what any step of its trace makes of it."""
+    steps = setting.trace.steps if setting.trace else ()
+    said = [setting.values, *(values for _, values in steps)]
+    return next(filter(None, (refusal(driver, values) for values in said)), "")
 
 
 def wan_schema() -> dict[str, Any]:
