@@ -3,7 +3,7 @@
 #   setup.sh          Python environment, Docker engine, node image
 #   setup.sh python   the Python environment only
 #   setup.sh tools    what the tests look with, beside all that
-#   setup.sh bench    what `python -m benchmarks dns` asks with and compares with
+#   setup.sh bench    what `python -m benchmarks dns wan` ask with, compare with and are compiled by
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 PATH=$PATH:/usr/sbin:/sbin # dockerd lives there; a user's PATH may not have it
@@ -137,19 +137,34 @@ ensure_image() {
 }
 
 ensure_tools() {
-    if command -v tcpdump >/dev/null && command -v openssl >/dev/null; then return; fi
-    can_install || fail "the tests need tcpdump and openssl" \
-        "install them: sudo apt-get install tcpdump openssl"
-    install_packages tcpdump openssl
+    if ! { command -v tcpdump && command -v openssl && command -v ping; } >/dev/null; then
+        can_install || fail "the tests need tcpdump, openssl and ping" \
+            "install them: sudo apt-get install tcpdump openssl iputils-ping"
+        install_packages tcpdump openssl iputils-ping
+    fi
+    ensure_netem_kernel
 }
 
+# A kernel with netem for the tests of that driver: an ordinary process, 41 MB to fetch. Where it
+# cannot be had they are not run, and say so.
+ensure_netem_kernel() {
+    if command -v linux.uml >/dev/null && command -v cc >/dev/null; then return; fi
+    if can_install && apt-cache show user-mode-linux >/dev/null 2>&1; then
+        install_packages user-mode-linux gcc libc6-dev
+    else
+        say "there is no User-mode Linux here: the tests of the netem driver will not be run"
+    fi
+}
+
+links_statically() { echo 'int main(void) { return 0; }' | gcc -static -x c -o /dev/null - 2>/dev/null; }
+
 ensure_bench() {
-    if command -v dnsperf >/dev/null && command -v knotd >/dev/null; then return; fi
-    can_install || fail "the benchmark dns needs dnsperf and knotd" \
-        "install them: sudo apt-get install dnsperf knot"
+    if command -v dnsperf >/dev/null && command -v knotd >/dev/null && links_statically; then return; fi
+    can_install || fail "the benchmark dns needs dnsperf and knotd, wan a C compiler" \
+        "install them: sudo apt-get install dnsperf knot gcc libc6-dev"
     # Debian starts a service when it is installed; ours is run by the benchmark alone.
     if ! command -v knotd >/dev/null && [ -d /run/systemd/system ]; then systemctl mask --quiet knot; fi
-    install_packages dnsperf knot
+    install_packages dnsperf knot gcc libc6-dev
 }
 
 if [ "${1:-all}" = bench ]; then ensure_bench; exit 0; fi

@@ -12,7 +12,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from emulator.errors import suggest
-from emulator.units import parse_duration, parse_frequency, parse_rate, parse_share
+from emulator.units import (
+    parse_duration,
+    parse_frequency,
+    parse_rate,
+    parse_share,
+    parse_size,
+)
 
 Word = TypeVar("Word", bound=str)
 Number = TypeVar("Number", int, float)
@@ -107,6 +113,16 @@ def rate(low: str, high: str) -> Callable[[str], int]:
     def convert(text: str) -> int:
         value = parse_rate(_not_negative(text, "rate"))
         return _within(value, parse_rate(low), parse_rate(high), text, (low, high))
+
+    return convert
+
+
+def size(low: str, high: str) -> Callable[[str], int]:
+    """Bytes."""
+
+    def convert(text: str) -> int:
+        value = parse_size(_not_negative(text, "size"))
+        return _within(value, parse_size(low), parse_size(high), text, (low, high))
 
     return convert
 

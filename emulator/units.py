@@ -7,6 +7,7 @@ import re
 _DURATION = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _RATE = {"bps": 1, "kbps": 10**3, "mbps": 10**6, "gbps": 10**9}
 _RATE |= {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
+_SIZE = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z%/]*)\s*")
 
 
@@ -52,6 +53,15 @@ def parse_frequency(text: str) -> float:
     if unit not in {"/s", "/min"}:
         raise ValueError(f"{text!r} is not a rate of requests; write {number:g}/s")
     return number / (60 if unit == "/min" else 1)
+
+
+def parse_size(text: str) -> int:
+    """Bytes. `1500B`, `64kB` (1000), `64KiB` (1024)."""
+    number, unit = _split(text, "a size like 64kB")
+    if unit not in _SIZE:
+        wrong = f"has the unit {unit!r}" if unit else "has no unit"
+        raise ValueError(f"{text!r} {wrong}; use {', '.join(_SIZE)}")
+    return round(number * _SIZE[unit])
 
 
 def show_duration(seconds: float) -> str:

@@ -11,6 +11,8 @@ nothing.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{kind}"
     for kind in ("str", "null", "bool", "int", "float", "timestamp", "value", "merge", "map", "seq")
 }
+_ANCHOR = re.compile(r"&\S+\s+")
 _BIGGEST_FILE = 1_000_000  # bytes; a lab of the largest size allowed is described in about 20 kB
 
 
@@ -61,6 +64,28 @@ class Document:
 
     file: str
     problems: list[Problem] = field(default_factory=list)
+    _taken_in: dict[int, tuple[int, str]] = field(default_factory=dict)  # by where it stands
+
+    @property
+    def folder(self) -> Path:
+        """Where files that it names are."""
+        return Path(self.file).parent
+
+    def take_in(self, entry: Entry, text: str) -> None:
+        """What a file that `entry` names holds: `self_contained` says it in the name's place."""
+        self._taken_in[entry.node.start_mark.index] = (entry.node.end_mark.index, text)
+
+    def self_contained(self, text: str) -> str:
+        """The document's text, no longer in need of any other file; its lines stay where they are.
+        What grew too large to be read again is a problem."""
+        for start, (end, inside) in sorted(self._taken_in.items(), reverse=True):
+            anchor = _ANCHOR.match(text, start, end)
+            kept = anchor.end() if anchor else start
+            text = f"{text[:kept]}{json.dumps(inside)}{text[end:]}"
+        if self._taken_in and len(text) > _BIGGEST_FILE:
+            what = f"with all that its files hold, it is {len(text) / 1e6:.1f} MB long"
+            self.problems.append(Problem(1, "", what, "1 MB is the most"))
+        return text
 
     def root(self, text: str) -> Entry:
         """The whole file as one entry. FileProblems if it is not YAML at all."""

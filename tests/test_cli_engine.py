@@ -32,6 +32,7 @@ NEEDS_ENGINE = [
     ("shell", "paris"),
     ("logs", "paris"),
     ("pcap", "paris"),
+    ("flows", "paris"),
     ("image", "build"),
 ]
 

@@ -54,12 +54,16 @@ def test_json_is_explained_where_it_is_offered():
         "up",
         "status",
         "kill",
+        "path",
         "report",
         "compare",
         "plan",
         "validate",
         "doctor",
         "dns explain",
+        "flap",
+        "partition",
+        "flows",
     }
     assert [name for name, text in offered.items() if "--json" not in text.split("\b")[-1]] == []
 
@@ -84,6 +88,9 @@ MISTAKES = [
     ("kill", "us-east", "--delay", "3s"),
     ("kill", "us-east", "--how", "drain", "--from", "paris"),
     ("pcap", "us-east", "--seconds", "-1"),
+    ("pcap", "us-east", "--snap", "1"),
+    ("pcap", "us-east", "paris"),
+    ("flows", "us-east", "paris"),
     ("traffic", "start", "--rate", "bla"),
     ("traffic", "start", "--rate", "0/s"),
     ("traffic", "start", "--rate", "100000/s"),

@@ -30,6 +30,9 @@ class Echo:
     def write(self, data: bytes) -> None:
         self._data.append(data)
 
+    def stderr(self) -> str:
+        return ""
+
     def close(self) -> None:
         self._data.clear()
 

@@ -15,7 +15,8 @@ from emulator.errors import FileProblems, Inconclusive, UsageError
 from emulator.events import Lost
 from emulator.harness import LabUnderTest, Missed
 from emulator.harness.labs import find_topology
-from emulator.scenario.model import Condition, Heal, Kill, WaitUntil
+from emulator.impairment import Impairment, Trace
+from emulator.scenario.model import ClearPath, Condition, Heal, Kill, SetPath, WaitUntil
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.targets import Names
 from tests.controller.world import World
@@ -350,3 +351,63 @@ def test_a_topology_is_looked_for_where_the_test_is_first(tmp_path, monkeypatch)
     assert find_topology("minimal.yaml", [beside]) == beside / "minimal.yaml"
     with pytest.raises(UsageError, match=r"no topology 'nosuch.yaml' in .*beside, .*here, "):
         find_topology("nosuch.yaml", [beside])
+
+
+def test_paths_are_set_and_cut_as_steps(lab, world):
+    """Each is written down, so that the scenario does it again."""
+    with lab.traffic():
+        lab.path("us-east..paris", rtt="200ms", loss="2% burst 8", jitter=0.002, queue="64kB",
+                 rate=5e6, aqm="codel", mtu=1400)  # fmt: skip
+        lab.path("us-east->paris", reorder=0.01, trace="0s 40ms, 10s 200ms", repeat=30)
+        lab.path("paris", trace=[(0, {"one_way": 0.04}), (1, {"loss": "5%"})], mtu="none")
+        now = lab.lab.wan.paths()["us-east->paris"]["now"]
+        assert (now["delay_ns"], now["rate_bps"], now["mtu"]) == (40_000_000, 5_000_000, 0)
+        lab.clear_path("us-east..paris")
+        lab.clear_path()
+        lab.partition("us-east, new-york | eu-west", direction="out")
+        lab.flap("paris", every="2s", for_s=6, down=0.5)
+        lab.kill("us-east", how="brownout", delay="20ms", jitter="5ms", duplicate="1%", for_s=1)
+    written = load_scenario(lab.recording.directory / "scenario.yaml")
+    first, second, third = [step for step in written.steps if isinstance(step, SetPath)]
+    loss = {name: value for name, value in first.values.items() if name != "delay_ns"}
+    assert first.values["delay_ns"] == 100_000_000
+    assert Impairment(0, **loss).mean_loss == pytest.approx(0.02)
+    assert second.trace == Trace(
+        ((0, {"delay_ns": 40_000_000}), (10_000_000_000, {"delay_ns": 200_000_000})),
+        30_000_000_000,
+    )
+    assert third.values == {"mtu": 0}
+    clears = [step.path for step in written.steps if isinstance(step, ClearPath)]
+    assert clears == ["us-east..paris", ""]
+    cut, flap, brownout = [step for step in written.steps if isinstance(step, Kill)]
+    assert (cut.how, cut.target, cut.peers) == ("partition", ("us-east", "new-york"), ("eu-west",))
+    assert flap.settings == {"every_s": 2.0, "for_s": 6.0, "down_s": 0.5}
+    assert (flap.how, flap.for_s) == ("flap", 6.0)
+    assert brownout.settings == {"delay_s": 0.02, "jitter_s": 0.005, "duplicate": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"rtt": "200"}, "rtt: '200' has no unit"),
+        ({"rtt": 1, "one_way": 1}, "speak of the same delay"),
+        ({"speed": "1mbit"}, "a path has no speed; it has one_way, rtt"),
+        ({}, "sets nothing"),
+        ({"trace": "1s 2ms, 0s 2ms"}, "trace: the step at 0 s follows"),
+        ({"jitter": "9s"}, "exceeds the delay"),
+    ],
+)
+def test_a_path_that_cannot_be_set_so_is_refused(lab, words, message):
+    """Nothing changes."""
+    before = lab.lab.wan.paths()
+    with pytest.raises(UsageError, match=message):
+        lab.path("us-east..paris", **words)
+    assert lab.lab.wan.paths() == before
+
+
+def test_a_lab_that_is_made_whole_has_its_paths_as_the_file_says(lab):
+    """Whatever a test left behind."""
+    before = lab.lab.wan.paths()
+    lab.path("us-east..paris", rtt="200ms")
+    lab.make_whole()
+    assert lab.lab.wan.paths() == before

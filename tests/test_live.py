@@ -109,3 +109,23 @@ def test_the_wires_life_and_an_overload_are_told_once_each():
         "0.0 s  the WAN is overloaded: 1,200 packets dropped",
         "0.0 s  the WAN keeps up again",
     ]
+
+
+def test_changes_of_paths_are_told_as_they_come_and_a_trace_once():
+    """Both directions in one line."""
+    slow = {"kind": "path", "by": "hand", "values": {"delay_ns": 100_000_000}}
+    there = {"source": "us-east", "target": "new-york"}
+    back = {"source": "new-york", "target": "us-east"}
+    events: list[dict[str, Any]] = [
+        slow | there | {"t": S},
+        slow | back | {"t": S},
+        *[slow | there | {"by": "trace", "t": n * S} for n in range(2, 6)],
+        slow | there | {"values": {}, "by": "clear", "t": 7 * S},
+        {"kind": "note", "t": 8 * S, "text": "end"},
+    ]
+    assert told(events) == [
+        "0.0 s  new-york..us-east: 100 ms",
+        "1.0 s  us-east->new-york: 100 ms (by its trace)",
+        "6.0 s  us-east->new-york: as the file says again",
+        "7.0 s  end of the scenario",
+    ]

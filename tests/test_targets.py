@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
+
 import pytest
 
 from emulator.controller.prepare import names_of
 from emulator.errors import UsageError
+from emulator.impairment import Impairment
 from emulator.plan import make_plan
 from emulator.scenario.model import Heal, Kill, Scenario
 from emulator.scenario.parse import parse_scenario
@@ -207,3 +211,43 @@ def test_a_forced_service_is_no_site() -> None:
     assert (step.target, step.peers, step.sides) == (
         ("us-east", "eu-west"), ("www",), (("us-east", "eu-west"),),
     )  # fmt: skip
+
+
+PATHS = {
+    (a, b): Impairment(40_000_000)
+    for a, b in permutations(("us-east", "eu-west", "paris", "new-york", "ns1"), 2)
+}
+
+
+def path_problems(*steps: str) -> list[str]:
+    names = replace(NAMES, paths=PATHS)
+    return [str(p) for p in check_targets(scenario(f"steps: [{', '.join(steps)}]\n"), names)]
+
+
+def test_paths_lead_from_site_to_site() -> None:
+    """One that does not is told with what was perhaps meant."""
+    assert path_problems("{at: 1s, path: us-east..paris, loss: 2%}", "{at: 2s, clear: paris}") == []
+    (typo,) = path_problems("{at: 1s, path: us-eats..paris, loss: 2%}")
+    assert "no site is called 'us-eats' (did you mean us-east?)" in typo
+    (site,) = path_problems("{at: 1s, clear: moon}")
+    assert "no site is called 'moon' (there are us-east" in site
+
+
+def test_what_a_path_is_set_to_goes_with_what_it_is_then() -> None:
+    """By the file and by the steps before; a trace's steps too."""
+    (jitter,) = path_problems("{at: 1s, path: us-east->paris, jitter: 50ms}")
+    assert "us-east->paris: a jitter of 50 ms exceeds the delay of 40 ms (set a longer" in jitter
+    slow, wild = "{at: 1s, path: paris, one_way: 80ms}", "{at: 2s, path: paris, jitter: 50ms}"
+    assert path_problems(slow, wild) == []
+    assert len(path_problems(slow, "{at: 2s, clear: all}", wild)) == 8
+    (trace,) = path_problems("{at: 1s, path: us-east->paris, jitter: 9ms, trace: [0s 1ms]}")
+    assert "a jitter of 9 ms exceeds the delay of 1 ms" in trace
+    (codel,) = path_problems("{at: 1s, path: us-east->paris, aqm: codel}")
+    assert "without a rate there is none (set a rate too)" in codel
+
+
+def test_no_site_is_on_both_sides_of_a_partition() -> None:
+    """Not by a tag or a group either."""
+    assert path_problems("{at: 1s, partition: 'paris | us-east, ns1'}") == []
+    (both,) = path_problems("{at: 1s, partition: 'tag:edge, paris | us-east'}")
+    assert "us-east is on both sides" in both

@@ -130,6 +130,8 @@ def test_the_same_frames_leave_the_same_records(benches, seed):
         for number, frame in enumerate(frames):
             now += source.choice((1000, 100_000, 5_000_000))
             bench.feed(aimed(frame), now)
+            if number == 5000:
+                bench.mover.drop_port(1)
             if number % 500 == 0:
                 records += bench.tell(now)
         records += bench.tell(now + SECOND // 2, is_all=True)

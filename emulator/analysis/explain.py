@@ -103,6 +103,8 @@ def _how(fault: FaultMeasured, history: History) -> str:
         "partition": f"{target} was cut off"
         + (f" from {listed(fault.life.peers)}" if fault.life.peers else "")
         + ": silence, while both sides lived.",
+        "flap": f"{target} was cut off and came back, again and again: silence each time, while it"
+        " lived.",
         "brownout": f"The paths of {target} got worse, but it never went away:"
         f" {plural(fault.wire.data_again, 'data segment')} had to be sent again.",
         "force": _forced(fault, history),

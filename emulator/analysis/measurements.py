@@ -138,6 +138,29 @@ class WireRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """One side of a flow that sent nothing while the other one went on."""
+
+    site: str  # that fell silent
+    end: str  # "198.18.1.1:80"
+    peer_site: str
+    peer_end: str
+    seconds: float  # until the other side's last frame that was not answered
+
+
+@dataclass(frozen=True, slots=True)
+class FlowLog:
+    """What the wire's flows and DNS questions tell of a fault; all empty in a history of before."""
+
+    strangers: Mapping[str, int] = field(default_factory=dict)
+    # by site: RST of hosts that never had the connection, refusals not counted
+    questions: int = 0  # asked of DNS servers over the WAN
+    unanswered: int = 0
+    silent: int = 0  # directions of the target that fell silent while the other side went on
+    longest: Silence | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class FaultMeasured:
     """One fault with everything it did."""
 
@@ -145,6 +168,7 @@ class FaultMeasured:
     ends: int  # healed, else the end of what is known
     rows: tuple[Row, ...]
     wire: WireRecord
+    flows: FlowLog = FlowLog()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +182,26 @@ class Spread:
 
 
 @dataclass(frozen=True, slots=True)
+class Disagreement:
+    """One connection of which its client and the wire tell different things."""
+
+    t: int
+    client: Client  # kind "": nobody's
+    port: int  # its local one
+    address: str  # asked
+    told: str  # by the client: `it was connected`
+    seen: str  # by the wire: `saw no SYN-ACK reach it`
+
+
+@dataclass(frozen=True, slots=True)
 class Agreement:
-    """The clients' record held against the wire's."""
+    """The clients' record held against the wire's, connection by connection."""
 
     syn: Spread
     synack: Spread
     unmatched_client: int  # handshakes that a client began and no SYN was seen for
     unmatched_wire: int  # first SYNs of a city that no client tells of
+    disagreements: tuple[Disagreement, ...] = ()  # all there are, those two among them, by time
 
 
 @dataclass(frozen=True, slots=True)

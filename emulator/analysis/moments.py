@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from emulator.analysis.changes import path_lines
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import KIND_NAMES, asker_name, forced_line, listed, plural, wait_line
@@ -36,6 +37,7 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
             if not any(other.healed is None or other.healed > life.healed for other in beside):
                 found += _back(fault, life.healed)
     found += _forced(history)
+    found += [Moment(t, text) for t, text in path_lines(history.path_changes)]
     found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
     # Cities behind one resolver have its moments in common.
     return tuple(sorted(dict.fromkeys(found), key=lambda moment: moment.t))

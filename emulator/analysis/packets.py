@@ -33,13 +33,14 @@ class Packets:
     """Packets in the order of their feeding, without first data.
 
     `len` and iteration are those of a list of Packet, made anew each time; `of` makes only the
-    few that are asked for. Analyses of all of them use the columns: `t`, `out` (-1: dropped) and
-    `column(name)`, numbers whose text is `text(number)`.
+    few that are asked for. Analyses of all of them use the columns: `t`, `out` (-1: dropped), `had`
+    (0 or 1) and `column(name)`, numbers whose text is `text(number)`.
     """
 
     def __init__(self) -> None:
         self.t = array("q")
         self.out = array("q")
+        self.had = array("b")
         self._numbers = _Numbers()
         self._columns = {name: array("I") for name in _TEXTS}
 
@@ -60,6 +61,7 @@ class Packets:
         self.t.append(packet.t)
         for name, column in self._columns.items():
             column.append(self._numbers[getattr(packet, name)])
+        self.had.append(packet.had)
         self.out.append(_NEVER if packet.out is None else packet.out)
 
     def extend(self, packets: Iterable[Packet]) -> None:
@@ -68,6 +70,7 @@ class Packets:
         self.t.extend([p.t for p in told])
         for name, column in self._columns.items():
             column.extend(map(self._numbers.__getitem__, map(attrgetter(name), told)))
+        self.had.extend([p.had for p in told])
         # Last, since it is the length: another thread may be reading.
         self.out.extend([_NEVER if p.out is None else p.out for p in told])
 
@@ -98,4 +101,5 @@ class Packets:
             named: dict[str, Any] = {
                 name: texts[column[index]] for name, column in self._columns.items()
             }
-            yield Packet(t=self.t[index], out=None if out == _NEVER else out, **named)
+            had = bool(self.had[index])
+            yield Packet(t=self.t[index], out=None if out == _NEVER else out, had=had, **named)

@@ -9,7 +9,9 @@ from itertools import islice
 from operator import attrgetter
 from weakref import WeakKeyDictionary
 
+from emulator.analysis.agreement import agreement
 from emulator.analysis.connections import fates, losses, reversion
+from emulator.analysis.flowlog import flow_logs
 from emulator.analysis.lines import uncollected
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, State
 from emulator.analysis.milestones import Move, milestones
@@ -23,7 +25,7 @@ from emulator.analysis.windows import (
     is_failed,
     judge,
 )
-from emulator.analysis.wire import Senders, agreement, doubts, schedule_quality, wire_records
+from emulator.analysis.wire import Senders, doubts, schedule_quality, wire_records
 from emulator.clock import NS_PER_S
 from emulator.events import Request
 
@@ -61,11 +63,13 @@ def _measure(history: History) -> Measurements:
     senders = Senders(history)
     schedule = schedule_quality(history)
     ends = [life.healed if life.healed is not None else history.last_ns for life in lives]
-    records = wire_records(history.packets, list(zip(lives, ends, strict=True)))
+    episodes = list(zip(lives, ends, strict=True))
+    records = wire_records(history.packets, episodes)
+    logs = flow_logs(history, episodes)
     return Measurements(
         faults=tuple(
-            FaultMeasured(life, end, _rows(history, life, seen, senders), record)
-            for life, end, record in zip(lives, ends, records, strict=True)
+            FaultMeasured(life, end, _rows(history, life, seen, senders), record, log)
+            for life, end, record, log in zip(lives, ends, records, logs, strict=True)
         ),
         schedule=schedule,
         agreement=agreement(history),

@@ -166,7 +166,12 @@ class Course:
 
     @property
     def with_heal(self) -> bool:
-        return self.window is not None and self._healed_before(self.window)
+        """Whether the window's first request started after the heal, or was answered only then: a
+        handshake that is tried again and again waits for it."""
+        first = self.window
+        return (
+            first is not None and self.healed is not None and (first.end or first.t) >= self.healed
+        )
 
 
 def follow(seen: Evidence, began: int, healed: int | None, horizon: int | None) -> Course:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import compress, repeat
-from statistics import quantiles
+from itertools import compress
 
-from emulator.analysis.measurements import Agreement, CitySchedule, Spread, WireRecord
+from emulator.analysis.measurements import CitySchedule, WireRecord
 from emulator.analysis.packets import Packets
 from emulator.analysis.periods import run_interval
 from emulator.analysis.timeline import FaultLife, History
@@ -18,12 +17,9 @@ from emulator.events import PROVES_NOTHING, Request
 
 LATE_NS = 2 * NS_PER_MS
 ON_TIME_SHARE = 0.99
-# A port is used again only after many others, so the same connection is never this far away.
-SAME_CONNECTION_NS = 1_000 * NS_PER_MS
 
 _SEEN = ("rst", "fin", "synack")  # counted by their sender
 _AGAIN = ("syn-again", "again")
-_INSTANT = 64  # bits; a flow's number stands above them
 
 
 def wire_records(
@@ -86,7 +82,7 @@ class Senders:
         packets = history.packets
         columns = (packets.column("target"), packets.column("dst"), packets.column("source"))
         ports = {port for _, port in wanted}
-        near = {n: port for n, port in enumerate(map(_port, packets.texts())) if port in ports}
+        near = {n: port for n, port in enumerate(map(port_of, packets.texts())) if port in ports}
         farewells = compress(zip(*columns, packets.out, strict=False), packets.are("rst", "fin"))
         for target, dst, source, out in farewells:
             if dst in near and out >= 0 and (packets.text(target), near[dst]) in wanted:
@@ -99,79 +95,6 @@ class Senders:
             if request.t - LATE_NS <= out <= end + LATE_NS:
                 return source
         return ""
-
-
-class _Flows:
-    """A number for every (site, its local port, the address asked)."""
-
-    def __init__(self, packets: Packets) -> None:
-        self._packets = packets
-        self._names: dict[str, int] = {}
-        self._ports = [_port(text) for text in packets.texts()]
-        self._hosts = [self._name(text.rpartition(":")[0]) for text in packets.texts()]
-        self._sites = [self._name(text) for text in packets.texts()]
-
-    def of(self, site: str, port: int, address: str) -> int:
-        return self._name(site) << 48 | self._name(address) << 16 | port
-
-    def instants(self, what: str, site: str, near: str, far: str, at: Sequence[int]) -> list[int]:
-        """Every packet of a kind that has an instant, as its flow's number and that instant, in
-        order; `site`, `near` and `far` are the columns that its flow is read from."""
-        sites, ports, hosts = self._sites, self._ports, self._hosts
-        columns = (self._packets.column(name) for name in (site, near, far))
-        rows = compress(zip(*columns, at, strict=False), self._packets.are(what))
-        found = [
-            (sites[s] << 48 | hosts[f] << 16 | ports[n]) << _INSTANT | t
-            for s, n, f, t in rows
-            if t >= 0
-        ]
-        found.sort()
-        return found
-
-    def _name(self, name: str) -> int:
-        return self._names.setdefault(name, len(self._names))
-
-
-def agreement(history: History) -> Agreement:
-    """Client events against packets at the city's port: SYN handed over against SYN seen,
-    handshake done against SYN-ACK delivered. Matched by city, local port and address."""
-    flows, packets = _Flows(history.packets), history.packets
-    syns = flows.instants("syn", "source", "src", "dst", packets.t)
-    synacks = flows.instants("synack", "target", "dst", "src", packets.out)
-    syn_off: list[float] = []
-    synack_off: list[float] = []
-    told = {
-        flows.of(client.city, c.port, c.address)
-        for client, connections in history.connections.items()
-        for c in connections
-    }
-    unmatched = 0
-    for city, request in _handshakes(history):
-        flow = flows.of(city, request.port, request.address)
-        told.add(flow)
-        off = _apart(syns, flow, request.connecting or request.t)
-        if off is None:
-            unmatched += 1
-            continue
-        syn_off.append(off / NS_PER_MS)
-        back = request.connected and _apart(synacks, flow, request.connected)
-        if back is not None and request.connected:
-            synack_off.append(back / NS_PER_MS)
-    cities = {flows.of(client.city, 0, "") >> 48 for client in history.requests}
-    untold = sum(
-        instant >> _INSTANT not in told for instant in syns if instant >> _INSTANT + 48 in cities
-    )
-    return Agreement(_spread(syn_off), _spread(synack_off), unmatched, untold)
-
-
-def _apart(instants: Sequence[int], flow: int, t: int) -> int | None:
-    """How far the nearest packet of this flow's connection is; None: there is none."""
-    asked = flow << _INSTANT | t
-    place = bisect_left(instants, asked)
-    off = instants[place] - asked if place < len(instants) else SAME_CONNECTION_NS + 1
-    if place and asked - instants[place - 1] < off:
-        off = asked - instants[place - 1]
-    return off if off <= SAME_CONNECTION_NS else None
 
 
 def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
@@ -269,25 +192,7 @@ def _share(late: Sequence[int]) -> float:
     return sum(map(LATE_NS.__ge__, late)) / len(late) if late else 1.0
 
 
-def _handshakes(history: History) -> Iterator[tuple[str, Request]]:
-    """Of every TCP handshake that a client began its city and a request that tells of it."""
-    for (city, kind), requests in history.requests.items():
-        began = (r for r in requests if r.connecting and r.port)
-        if kind == "http":  # a connection each
-            yield from zip(repeat(city), began, strict=False)
-        elif kind != "udp":
-            first = {(r.port, r.connecting): r for r in reversed([*began])}
-            yield from zip(repeat(city), first.values(), strict=False)
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    if len(values) < 2:
-        only = values[0] if values else 0.0
-        return Spread(len(values), only, only, only)
-    cuts = quantiles(values, n=100, method="inclusive")
-    return Spread(len(values), cuts[49], cuts[98], max(values))
-
-
-def _port(endpoint: str) -> int:
+def port_of(endpoint: str) -> int:
+    """The port of `10.3.0.2:41234`; 0: it has none."""
     port = endpoint.rpartition(":")[2]
     return int(port) if port.isdigit() else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from emulator.analysis.measurements import Loss
+from emulator.analysis.measurements import FlowLog, Loss
 from emulator.analysis.timeline import Client
 from emulator.clock import NS_PER_S
 from emulator.events import Forced, Run, Wait
@@ -117,8 +117,36 @@ def plural(count: int, thing: str) -> str:
     return f"{count} {thing}" + ("" if count == 1 else "s")
 
 
+def amount(octets: float) -> str:
+    """`812 B`, `2.4 kB`, `124 MB`, in powers of 1000."""
+    for unit in ("B", "kB", "MB"):
+        if octets < 999.5:
+            return f"{octets:.{0 if unit == 'B' or octets >= 9.95 else 1}f} {unit}"
+        octets /= 1000
+    return f"{octets:.1f} GB"
+
+
 def listed(names: Sequence[str]) -> str:
     """`a, b and c`."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def flow_log_words(log: FlowLog) -> str:
+    """What the flow log adds in a sentence or three; empty where it adds nothing."""
+    told = []
+    if log.longest is not None:
+        silence = log.longest
+        told.append(
+            f"On {plural(log.silent, 'connection')} {silence.site} gave no answer while the other"
+            f" side went on sending, for up to {silence.seconds:.1f} s"
+            f" ({silence.end} to {silence.peer_site}'s {silence.peer_end})."
+        )
+    if log.strangers:
+        by = ", ".join(f"{site} {count}" for site, count in sorted(log.strangers.items()))
+        told.append(f"RST from hosts that never had the connection: {by}.")
+    if log.unanswered:
+        asked = plural(log.questions, "DNS question")
+        told.append(f"{log.unanswered} of {asked} found no answer.")
+    return " ".join(told)

@@ -11,12 +11,16 @@ from types import FrameType
 import click
 
 from emulator.cli.common import on_stop
+from emulator.cli.cuts import flap, partition
 from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
-from emulator.cli.hosts import exec_, logs, pcap, shell
+from emulator.cli.flows import flows
+from emulator.cli.hosts import exec_, logs, shell
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
 from emulator.cli.look import compare, graph
+from emulator.cli.paths import path_
+from emulator.cli.pcap import pcap
 from emulator.cli.report import report
 from emulator.cli.run import run
 from emulator.errors import Exit, NetemuError
@@ -46,8 +50,9 @@ def cli() -> None:
     """
 
 
-for command in (up, status, watch, traffic, kill, heal, down, run, report, compare, plan, graph,
-                validate, schema, doctor, image, exec_, shell, logs, pcap, dns):  # fmt: skip
+for command in (up, status, watch, traffic, path_, kill, partition, flap, heal, down, run, report,
+                compare, plan, graph, validate, schema, doctor, image, exec_, shell, logs, pcap,
+                flows, dns):  # fmt: skip
     cli.add_command(command)
 
 

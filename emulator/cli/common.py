@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,18 @@ _STOPPING = "netemu.stopping"
 
 lab_option = click.option("--lab", "name", metavar="LAB", help="Which lab; not needed for one.")
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON for scripts.")
+
+
+def quantity(parse: Callable[[str], float]) -> Callable[..., float | None]:
+    """A callback for an option that takes a value with a unit."""
+
+    def convert(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
+        try:
+            return None if value is None else float(parse(value))
+        except ValueError as error:
+            raise click.BadParameter(str(error)) from error
+
+    return convert
 
 
 def console() -> Console:

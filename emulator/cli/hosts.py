@@ -1,21 +1,17 @@
-"""exec, shell, logs, pcap: look inside one host or at one site's wire."""
+"""exec, shell, logs: look inside one host."""
 
 from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 import click
 
 from emulator.cli.common import attached, lab_option
 from emulator.controller.inject import sites_and_hosts
 from emulator.controller.lab import WAN, Lab
-from emulator.engine.base import Stream
 from emulator.engine.interactive import run_program, running_container
-from emulator.errors import Exit, UsageError, suggest
-
-TIMED_OUT = 124  # timeout(1): the seconds are over, which is what was wanted
+from emulator.errors import UsageError
 
 
 def _is_terminal() -> bool:
@@ -100,47 +96,3 @@ def _show_new(lab: Lab, host: str, daemon: str, shown: dict[str, str], *, labell
     shown[daemon] = text
     for line in new.splitlines():
         click.echo(f"{daemon}: {line}" if labelled else line)
-
-
-@click.command()
-@click.argument("site")
-@click.option("-w", "file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write a pcap file here.")  # fmt: skip
-@click.option("--seconds", type=click.FloatRange(min=0.1, max=86400), default=10.0,
-              show_default=True)  # fmt: skip
-@lab_option
-def pcap(site: str, file: Path | None, seconds: float, name: str | None) -> int:
-    """Capture what crosses SITE's port to the WAN, by tcpdump. Without -w: as text.
-
-    \b
-    netemu pcap us-east
-    netemu pcap us-east -w us-east.pcap --seconds 30
-    """
-    with attached(name) as lab:
-        numbers = {s.name: s.number for s in lab.plan.sites}
-        if site not in numbers:
-            near = suggest(site, numbers) or f"there are {', '.join(numbers)}"
-            raise UsageError(f"{site} is no site of lab {lab.name}; {near}")
-        port = f"w{numbers[site]}"
-        base = ("timeout", f"{seconds:g}", "tcpdump", "-Z", "root", "-n", "-l", "-i", port)
-        if file is None:
-            code = run_program(lab.name, WAN, base, tty=False)
-            return Exit.PASSED if code == TIMED_OUT else code
-        stream = lab.engine.stream(lab.name, WAN, (*base, "-U", "-w", "-"))
-        size = _save(stream, file)
-        click.echo(f"{file}: {size} bytes in {seconds:g} s")
-        return Exit.PASSED
-
-
-def _save(stream: Stream, file: Path) -> int:
-    size = 0
-    try:
-        with file.open("wb") as out:
-            while chunk := stream.read(65536):
-                size += out.write(chunk)
-                out.flush()
-    except OSError as error:
-        raise UsageError(f"cannot write {file}: {error.strerror}") from error
-    finally:
-        stream.close()
-    return size

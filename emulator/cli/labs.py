@@ -20,7 +20,8 @@ from emulator.cli.common import (
 )
 from emulator.cli.files import refuse_scenario
 from emulator.controller.lab import Lab, attach, bring_up, lab_names, remove_lab
-from emulator.controller.ready import Delays, wait_until_ready
+from emulator.controller.probing import Delays
+from emulator.controller.ready import wait_until_ready
 from emulator.controller.status import lab_status, world
 from emulator.engine.base import Engine
 from emulator.engine.docker import DockerEngine

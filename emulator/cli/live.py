@@ -3,52 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import click
 
-from emulator.analysis.recovery import measure
-from emulator.cli.common import (
-    attached,
-    console,
-    echo_json,
-    json_option,
-    lab_option,
-    when_stopped,
-)
-from emulator.controller.follow import follow_fault, follow_for_ever
-from emulator.controller.inject import find_active, heal_everything, inject, resolve
+from emulator.cli.common import attached, console, json_option, lab_option, quantity
+from emulator.cli.strike import Blow, detach_option, strike
+from emulator.controller.follow import follow_for_ever
 from emulator.controller.inject import heal as heal_targets
-from emulator.controller.lab import Lab
+from emulator.controller.inject import heal_everything
 from emulator.controller.traffic import even_traffic, start_traffic, stop_traffic
 from emulator.errors import UsageError
-from emulator.report.json import report_json
 from emulator.report.live import Narrator
-from emulator.report.terminal import render_report
 from emulator.scenario.model import KILL_KINDS
+from emulator.scenario.steps import DIRECTIONS
 from emulator.topology.model import CLIENT_KINDS
 from emulator.units import parse_duration, parse_frequency, parse_rate, parse_share
 
 RATE_MAX = 1000.0  # one city's one thread starts about as many a second and stays on time
-DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}
-
-
-def _quantity(parse: Callable[[str], float]) -> Callable[..., float | None]:
-    def convert(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
-        try:
-            return None if value is None else float(parse(value))
-        except ValueError as error:
-            raise click.BadParameter(str(error)) from error
-
-    return convert
 
 
 class _Kinds(click.Choice[str]):
     """Faults of `kill`; who looks here for another way to take a region out is shown it."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value == "flap":
+            self.fail("a flap has a rhythm; netemu flap REGION --every 2s --for 30s")
         if value == "force":
             self.fail("to force a region breaks nothing; netemu dns force REGION down|up|drain")
         return super().convert(value, param, ctx)
+
+
+_SHARES = ("loss", "duplicate", "corrupt", "reorder")
+
+
+def _share_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for name in reversed(_SHARES):
+        command = click.option(
+            f"--{name}", callback=quantity(parse_share), help=f"brownout: {_SHARE_HELP[name]}, 5%"
+        )(command)
+    return command
+
+
+_SHARE_HELP = {
+    "loss": "part that is lost",
+    "duplicate": "part that arrives twice",
+    "corrupt": "part that arrives damaged",
+    "reorder": "part that overtakes",
+}
 
 
 @click.command()
@@ -58,24 +60,25 @@ class _Kinds(click.Choice[str]):
               help="partition: cut only from these sites, by commas.")  # fmt: skip
 @click.option("--direction", type=click.Choice(tuple(DIRECTIONS)), default="both",
               help="partition: both ways, or only what leaves or enters the target.")  # fmt: skip
-@click.option("--delay", callback=_quantity(parse_duration), help="brownout: added each way, 100ms")
-@click.option("--loss", callback=_quantity(parse_share), help="brownout: 5%")
-@click.option("--rate", callback=_quantity(parse_rate), help="brownout: 10mbit")
-@click.option("--detach", "is_detached", is_flag=True, help="Return at once.")
+@click.option("--delay", "delay_s", callback=quantity(parse_duration),
+              help="brownout: added each way, 100ms")  # fmt: skip
+@click.option("--jitter", "jitter_s", callback=quantity(parse_duration),
+              help="brownout: delays vary by +- this more, 20ms")  # fmt: skip
+@_share_options
+@click.option("--rate", "rate_bps", callback=quantity(parse_rate), help="brownout: 10mbit")
+@detach_option
 @lab_option
 @json_option
-def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
+def kill(
     target: tuple[str, ...],
     how: str,
     peers: str,
     direction: str,
-    delay: float | None,
-    loss: float | None,
-    rate: float | None,
     is_detached: bool,  # noqa: FBT001
     name: str | None,
     as_json: bool,  # noqa: FBT001
-) -> None:  # fmt: skip
+    **worse: float | None,
+) -> None:
     """Break TARGET (a region, a city, a name server, any host) and follow what happens.
 
     \b
@@ -88,43 +91,18 @@ def kill(  # noqa: PLR0913, PLR0917 - click hands over one argument an option
     Ctrl-C ends the following; the fault stays until `netemu heal`.
     --json: the report, its form documented in emulator/report/json.py.
     """
-    settings = {"delay_s": delay, "loss": loss, "rate_bps": rate}
-    given = {key: value for key, value in settings.items() if value is not None}
-    others = [site for site in peers.split(",") if site]
+    given = {key: value for key, value in worse.items() if value is not None}
+    others = tuple(site for site in peers.split(",") if site)
     if how != "brownout" and given:
-        raise UsageError(f"--delay, --loss and --rate are for brownout, not for {how}")
+        words = ", ".join(f"--{key.removesuffix('_s').removesuffix('_bps')}" for key in given)
+        raise UsageError(f"{words}: for brownout, not for {how}")
     if how != "partition" and (others or DIRECTIONS[direction]):
         raise UsageError(f"--from and --direction are for partition, not for {how}")
     if DIRECTIONS[direction]:
         given["direction"] = DIRECTIONS[direction]
     with attached(name) as lab:
-        wanted = resolve(lab, target, how, others, given)
-        undo = f"undo it: netemu heal {' '.join(target)} --lab {lab.name}"
-
-        def break_it() -> str:
-            broken = inject(lab, target, how, others, given).id
-            when_stopped(f"following ends here, {how} on {' '.join(target)} stays; {undo}")
-            return broken
-
-        if find_active(lab, wanted):
-            click.echo(f"{how} on {' '.join(target)} is active already; {undo}", err=as_json)
-        elif is_detached:
-            break_it()
-            click.echo(f"{how} on {' '.join(target)} is active; {undo}", err=as_json)
-        else:
-            _follow(lab, break_it, f"netemu kill {' '.join(target)}", as_json=as_json)
-
-
-def _follow(lab: Lab, break_it: Callable[[], str], command: str, *, as_json: bool) -> None:
-    when_stopped("stopped before anything was broken")
-    out = console()
-    narrator = Narrator(out, lab.plan, quiet=as_json)
-    history = follow_fault(lab, break_it, narrator.feed, command)
-    if as_json:
-        echo_json(report_json(measure(history), history))
-    else:
-        out.print()
-        render_report(measure(history), history, out)
+        blow = Blow(f"netemu kill {' '.join(target)}", how, target, others, given)
+        strike(lab, blow, is_detached=is_detached, as_json=as_json)
 
 
 @click.command()
@@ -175,7 +153,7 @@ def traffic() -> None:
 
 
 @traffic.command()
-@click.option("--rate", default="5/s", show_default=True, callback=_quantity(parse_frequency),
+@click.option("--rate", default="5/s", show_default=True, callback=quantity(parse_frequency),
               help="Requests a second, of every kind.")  # fmt: skip
 @click.argument("name", required=False, metavar="[LAB]")
 def start(rate: float, name: str | None) -> None:

@@ -29,11 +29,14 @@ def examine() -> list[Finding]:
     except EngineError as error:
         found, _, remedy = str(error).partition("; ")
         return [*findings, _finding("Docker engine", is_ok=False, found=found, remedy=remedy)]
-    return [*findings, *_engine(report), _labs()]
+    return [*findings, *_engine(report), *_drivers(report), _labs()]
 
 
-def _finding(what: str, *, is_ok: bool, found: str, remedy: str = "") -> Finding:
-    return {"what": what, "ok": is_ok, "found": found, "remedy": "" if is_ok else remedy}
+def _finding(
+    what: str, *, is_ok: bool, found: str, remedy: str = "", is_needed: bool = True
+) -> Finding:
+    remedy = "" if is_ok else remedy
+    return {"what": what, "ok": is_ok, "needed": is_needed, "found": found, "remedy": remedy}
 
 
 def _python() -> Finding:
@@ -82,6 +85,19 @@ def _engine(report: EngineReport) -> list[Finding]:
             )
         )
     return findings
+
+
+def _drivers(report: EngineReport) -> list[Finding]:
+    """What can move a lab's packets here. That netem cannot is no fault: few files ask for it."""
+    if not report.can_run_labs:
+        return []
+    ours, netem = "WAN driver userspace (the default)", "WAN driver netem (wan: {driver: netem})"
+    remedy = "only files that ask for it need it: load the kernel's module sch_netem, or leave it"
+    has_netem = report.netem == "ok"
+    return [
+        _finding(ours, is_ok=True, found="ok"),
+        _finding(netem, is_ok=has_netem, found=report.netem, remedy=remedy, is_needed=False),
+    ]
 
 
 def _labs() -> Finding:

@@ -13,6 +13,7 @@ from typing import Any
 from emulator import __version__
 from emulator.controller.inject import SITE_FAULTS
 from emulator.controller.lab import Lab
+from emulator.drivers import DESCRIPTIONS
 from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
@@ -195,4 +196,4 @@ def _environment(lab: Lab) -> dict[str, str]:
 def _wan(lab: Lab) -> str:
     """What moves the packets, as it is there: the wire falls back to plain Python by itself."""
     mover = lab.wan.stats()["wire"].get("mover")
-    return "user-space wire (AF_PACKET)" + (f", {mover}" if mover else "")
+    return DESCRIPTIONS[lab.plan.topology.driver] + (f", {mover}" if mover else "")

@@ -18,8 +18,8 @@ from emulator.scenario.targets import REGION_FAULTS
 from emulator.wan.base import FaultRecord
 
 # These speak of sites, not of single hosts.
-SITE_FAULTS = ("drain", "partition", "brownout", "force")
-HOSTLESS = ("partition", "brownout", "force")  # these touch paths, or what name servers say
+SITE_FAULTS = ("drain", "partition", "flap", "brownout", "force")
+HOSTLESS = ("partition", "flap", "brownout", "force")  # these touch paths, or what name servers say
 
 
 def inject(

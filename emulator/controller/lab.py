@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import MONOTONIC, Clock
+from emulator.controller.probing import Delays
 from emulator.controller.ready import (
     SERVICES_S,
-    Delays,
     decided_s,
     missing_generations,
     missing_lookups,
@@ -27,6 +27,7 @@ from emulator.controller.ready import (
 from emulator.controller.signals import undisturbed
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import EngineError, FileProblems, NetemuError, UsageError
+from emulator.impairment import Pair, Trace
 from emulator.plan import make_plan
 from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import HostSpec, Plan, Role
@@ -137,6 +138,7 @@ def bring_up(
     try:
         _make(lab, image, progress)
         lab.measured_ns = get_ready(lab, progress)
+        begin_traces(lab)
         progress("ready", 1.0)
     except BaseException as error:
         _give_up(lab, error)
@@ -215,6 +217,29 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     lab.run_daemons(by_role["client"])
     wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)
     return measured
+
+
+def begin_traces(lab: Lab) -> None:
+    """Let the file's traces play, each from its beginning."""
+    numbers = {site.name: site.number for site in lab.plan.sites}
+    played: list[tuple[Trace, list[Pair]]] = []
+    for path in lab.plan.paths:
+        if path.trace is not None:
+            pair = (numbers[path.source], numbers[path.target])
+            same = next((pairs for trace, pairs in played if trace == path.trace), None)
+            played += [(path.trace, [pair])] if same is None else []
+            (same or []).append(pair)
+    for trace, pairs in played:
+        lab.wan.play(pairs, trace, is_of_file=True)
+
+
+def end_traces(lab: Lab) -> None:
+    """Every path that has a trace is as the file says beside it."""
+    numbers = {site.name: site.number for site in lab.plan.sites}
+    traced = [path for path in lab.plan.paths if path.trace is not None]
+    pairs = [(numbers[path.source], numbers[path.target]) for path in traced]
+    if pairs:
+        lab.wan.play(pairs, Trace(), is_of_file=True)
 
 
 def attach(name: str, engine: Engine, connect: Connect) -> Lab:

@@ -98,4 +98,6 @@ def names_of(plan: Plan) -> Names:
     for site in sites:
         for tag in site.tags:
             tags[tag] = (*tags.get(tag, ()), site.name)
-    return Names(kinds | hosts, tags, tuple(service.name for service in topology.services))
+    paths = {(path.source, path.target): path.impairment for path in plan.paths}
+    services = tuple(service.name for service in topology.services)
+    return Names(kinds | hosts, tags, services, paths)

@@ -10,17 +10,18 @@ import json
 from collections.abc import Callable, Mapping
 
 from emulator.clock import MONOTONIC, NS_PER_MS, NS_PER_S, Clock
+from emulator.controller.probing import Delays, Path, measure
 from emulator.errors import NotReady, WanError
-from emulator.plan.model import Plan, SiteSpec
+from emulator.impairment import Impairment
+from emulator.plan.model import Plan
 from emulator.wan.base import Event, Wan
 
 DELAY_TOLERANCE_NS = NS_PER_MS // 2  # the design's promise: within 0.5 ms
-PROBES = 5
 PROBING_S = 3.0
+PROBE_BITS = 8 * 50  # Ethernet, IP, UDP and a clock
 SERVICES_S = 20.0
 LOOKUP_S = 2.5
 POLL_S = 0.05
-Delays = dict[tuple[str, str], int]
 
 
 def wait_until_ready(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
@@ -40,63 +41,53 @@ def wait_until_ready(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
 
 
 def wait_until_paths_fit(plan: Plan, wan: Wan, clock: Clock = MONOTONIC) -> Delays:
-    """Probe every ordered pair until each minimum is within 0.5 ms of what was set.
-    Raises NotReady with the paths that are not."""
-    routers = {site.name: site for site in plan.sites}
-    wan.hosts({site.hosts[0]: ("probe_listen", {}) for site in plan.sites})
+    """Probe every ordered pair until each minimum is within 0.5 ms of what it is set to now, by
+    the file or by hand. A path that is cut, or that a trace plays on, is left out. Raises NotReady
+    with those that are not as they are set."""
     measured: Delays = {}
+    held: dict[Path, Impairment] = {}
     deadline = clock.now_ns() + round(PROBING_S * NS_PER_S)
-    while wrong := misfits(plan, measured):
+    while True:
+        paths = steady_paths(wan)
+        measured = {path: ns for path, ns in measured.items() if held.get(path) == paths.get(path)}
+        held = paths
+        wrong = misfits(paths, measured)
+        if not wrong:
+            return measured
         if clock.now_ns() > deadline:
             refuse_what_ended(wan)
-            raise NotReady("these paths are not as they were set: " + "; ".join(wrong))
-        _probe(routers, {path.split("->")[0] for path in wrong}, wan)
-        _collect(plan, wan, measured, clock)
-    return measured
+            raise NotReady("these paths are not as they were set: " + "; ".join(wrong.values()))
+        for path, ns in measure(plan, wan, {path: paths[path] for path in wrong}, clock).items():
+            measured[path] = min(ns, measured.get(path, ns))
 
 
-def _probe(routers: Mapping[str, SiteSpec], sources: set[str], wan: Wan) -> None:
-    wan.hosts(
-        {
-            routers[source].hosts[0]: (
-                "probe_send",
-                {
-                    "targets": [s.wan_address for s in routers.values() if s.name != source],
-                    "count": PROBES,
-                },
-            )
-            for source in sources
-        }
-    )
+def steady_paths(wan: Wan) -> dict[Path, Impairment]:
+    """What each path is set to that is not cut and that no trace plays on."""
+    paths = {
+        (path.partition("->")[0], path.partition("->")[2]): Impairment.from_json(said["now"])
+        for path, said in wan.paths().items()
+        if not said["plays"]
+    }
+    return {path: values for path, values in paths.items() if not values.cut}
 
 
-def _collect(plan: Plan, wan: Wan, measured: Delays, clock: Clock) -> None:
-    longest = max(path.impairment.delay_ns + path.impairment.jitter_ns for path in plan.paths)
-    clock.sleep(longest / NS_PER_S + POLL_S)
-    by_address = {site.wan_address: site.name for site in plan.sites}
-    answers = wan.hosts({site.hosts[0]: ("probe_report", {}) for site in plan.sites})
-    for site in plan.sites:
-        for address, minimum in answers[site.hosts[0]].get("minimum_ns", {}).items():
-            path = (by_address[address], site.name)
-            measured[path] = min(minimum, measured.get(path, minimum))
+def misfits(paths: Mapping[Path, Impairment], measured: Mapping[Path, int]) -> dict[Path, str]:
+    """The paths whose measured minimum is not what they are set to, in words: `a->b set 4.5 ms`.
 
-
-def misfits(plan: Plan, measured: Mapping[tuple[str, str], int]) -> list[str]:
-    """The paths whose measured minimum is not what was set, in words: `a->b set 4.5 ms ...`.
-
-    Jitter may shorten a delay, so the least that a path may show is its delay less its jitter.
+    Jitter may shorten a delay, so the least that a path may show is its delay less its jitter; and
+    nothing where what is drawn has no bound, or overtakes.
     """
-    wrong = []
-    for path in plan.paths:
-        least = path.impairment.delay_ns - path.impairment.jitter_ns
-        most = path.impairment.delay_ns + path.impairment.jitter_ns + DELAY_TOLERANCE_NS
-        seen = measured.get((path.source, path.target))
-        if seen is None or not least - DELAY_TOLERANCE_NS <= seen <= most:
+    wrong = {}
+    for path, values in paths.items():
+        is_bounded = values.distribution == "uniform" and not values.reorder
+        least = values.delay_ns - values.jitter_ns - DELAY_TOLERANCE_NS if is_bounded else 0
+        frame_ns = PROBE_BITS * NS_PER_S // values.rate_bps if values.rate_bps else 0
+        most = values.delay_ns + values.jitter_ns + frame_ns + DELAY_TOLERANCE_NS
+        seen = measured.get(path)
+        if seen is None or not least <= seen <= most:
             shown = "no probe arrived" if seen is None else f"measured {seen / NS_PER_MS:.2f} ms"
-            wrong.append(
-                f"{path.source}->{path.target} set {path.impairment.delay_ns / NS_PER_MS:.2f} ms, "
-                f"{shown}"
-            )
+            set_to = f"{values.delay_ns / NS_PER_MS:.2f} ms"
+            wrong[path] = f"{'->'.join(path)} set {set_to}, {shown}"
     return wrong
 
 

@@ -19,6 +19,7 @@ from emulator.controller.conditions import Scene
 from emulator.controller.header import make_header
 from emulator.controller.inject import heal_everything
 from emulator.controller.lab import Lab
+from emulator.controller.paths import changed_by_hand, clear_paths
 from emulator.controller.phase import Phase, random_phase
 from emulator.controller.recorder import Recorder
 from emulator.controller.signals import undisturbed
@@ -62,6 +63,11 @@ def run_scenario(
         raise UsageError(
             f"{', '.join(broken)} of lab {lab.name} is broken already; a run begins with a whole"
             " lab: netemu heal --all"
+        )
+    if changed := changed_by_hand(lab):
+        raise UsageError(
+            f"{', '.join(changed[:3])} of lab {lab.name} are not as its file says; a run begins"
+            " with paths that are: netemu path --clear"
         )
     _prepare_directory(directory, scenario, lab)
     _clean_slate(lab)
@@ -117,6 +123,7 @@ def _clean_slate(lab: Lab) -> None:
 def _leave_behind_nothing(lab: Lab) -> None:
     try:
         heal_everything(lab)
+        clear_paths(lab)
     finally:
         stop_traffic(lab)
 

@@ -11,12 +11,14 @@ import math
 from emulator.clock import NS_PER_S
 from emulator.controller.conditions import Scene, missing, steady_problems
 from emulator.controller.inject import heal, heal_fault, inject
+from emulator.controller.lab import begin_traces
+from emulator.controller.paths import change_paths, clear_paths
 from emulator.controller.phase import Phase, begin_ttl, checked_region, place
 from emulator.controller.recorder import Recorder
 from emulator.controller.traffic import start_traffic
 from emulator.errors import Inconclusive
 from emulator.events import CACHES_EMPTIED, PROVES_NOTHING, Note, Wait
-from emulator.scenario.model import Heal, Kill, Step, WaitUntil
+from emulator.scenario.model import ClearPath, Heal, Kill, SetPath, Step, WaitUntil
 
 LOOK_S = 0.5  # at the recording, at least so often
 POLL_S = 0.2  # a wait looks so often, and
@@ -35,6 +37,7 @@ class Play:
         self._clock = scene.lab.clock
         self._recorder = recorder
         self._heal_at: dict[str, float] = {}  # fault id -> ns; infinite: not by itself
+        self._clear_at: dict[str, float] = {}  # path -> ns
         self._flush_at = math.inf  # ns: when the resolvers' caches are emptied
 
     def run(self, phase: Phase | None) -> None:
@@ -54,6 +57,7 @@ class Play:
         """Start the traffic; the instant that steps count from."""
         start = self._place(phase) if phase else self._clock.now_ns()
         self._pass_until(start)
+        begin_traces(self._lab)  # second 0 of a trace is second 0 of the run
         start_traffic(self._lab, self._scene.scenario.traffic)
         self._lab.wan.mark(Note(t=self._lab.wan.now_ns(), text="traffic").to_json())
         return start
@@ -90,7 +94,23 @@ class Play:
         elif isinstance(step, Heal):
             for healed in heal(self._lab, step.target):
                 self._heal_at.pop(healed.id, None)
+        elif isinstance(step, SetPath):
+            self._set_path(step)
+        else:
+            self._clear_path(step)
         return True
+
+    def _set_path(self, step: SetPath) -> None:
+        began = self._clock.now_ns()
+        change_paths(self._lab, step.path, step.values, step.trace)
+        self._clear_at.pop(step.path, None)
+        if step.for_s is not None:
+            self._clear_at[step.path] = began + _ns(step.for_s)
+
+    def _clear_path(self, step: ClearPath) -> None:
+        clear_paths(self._lab, step.path or None)
+        for path in [step.path] if step.path else [*self._clear_at]:
+            self._clear_at.pop(path, None)
 
     def _inject(self, step: Kill) -> None:
         """A fault that is active already goes on, and lasts until the later of its ends."""
@@ -98,7 +118,8 @@ class Play:
         fault = inject(self._lab, step.target, step.how, step.peers, step.settings)
         if fault.id not in self._scene.faults:
             self._scene.faults.append(fault.id)
-        until = math.inf if step.for_s is None else began + _ns(step.for_s)
+        is_self_healing = step.for_s is None or step.how == "flap"  # the keeper ends a flap
+        until = math.inf if is_self_healing else began + _ns(step.for_s or 0.0)
         self._heal_at[fault.id] = max(until, self._heal_at.get(fault.id, 0))
 
     def _wait(self, step: WaitUntil) -> bool:
@@ -128,7 +149,7 @@ class Play:
             now = self._clock.now_ns()
             if now >= moment_ns:
                 return
-            due = min(self._flush_at, *self._heal_at.values(), moment_ns)
+            due = min(self._flush_at, *self._heal_at.values(), *self._clear_at.values(), moment_ns)
             self._clock.sleep(min(LOOK_S, (due - now) / NS_PER_S))
 
     def _do_what_is_due(self) -> None:
@@ -140,6 +161,9 @@ class Play:
         for fault_id in [known for known, at in self._heal_at.items() if now >= at]:
             del self._heal_at[fault_id]
             heal_fault(self._lab, fault_id)
+        for path in [known for known, at in self._clear_at.items() if now >= at]:
+            del self._clear_at[path]
+            clear_paths(self._lab, path)
 
 
 def _told(problems: tuple[str, ...]) -> str:

@@ -60,6 +60,10 @@ class AttachedProgram:
         except OSError as error:
             raise EngineError(f"cannot write to it after: {self._what}: {error}") from error
 
+    def stderr(self) -> str:
+        """The last few KB of it."""
+        return self._stderr.decode(errors="replace")
+
     def close(self) -> None:
         """The program sees the end of its stdin; a read in another thread returns."""
         with contextlib.suppress(OSError):  # the other side was first

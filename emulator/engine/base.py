@@ -64,6 +64,9 @@ class Stream(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def stderr(self) -> str:
+        """The end of what the program wrote to stderr so far, as far as `read` has come."""
+
     def close(self) -> None: ...
 
 

@@ -48,6 +48,7 @@ INSIDE = (
     "units.py",
     "clock.py",
     "events.py",
+    "drivers.py",
     "impairment.py",
     "steering.py",
 )

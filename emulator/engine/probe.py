@@ -28,7 +28,12 @@ def namespaces():
     os.setns(os.open("/proc/self/ns/net", os.O_RDONLY), os.CLONE_NEWNET)
 def frames():
     socket.socket(socket.AF_PACKET, socket.SOCK_RAW).setsockopt(263, 15, 1)
-for trial in (links, namespaces, frames):
+def netem():
+    tried = subprocess.run(["python3", "-m", "emulator.node.wan.netem_lines"],
+                           capture_output=True, text=True)
+    if tried.returncode:
+        raise OSError(tried.stderr.strip())
+for trial in (links, namespaces, frames, netem):
     try:
         trial()
         print(trial.__name__, "ok")
@@ -50,6 +55,7 @@ class EngineReport:
     image: ImageReport
     base: BaseSource  # where a new image's base would come from
     trials: Mapping[str, str]  # links, namespaces, frames: "ok" or what went wrong; empty: no image
+    netem: str  # "ok", or why this kernel cannot be a WAN by itself; empty: not tried
 
     @property
     def needs_registry(self) -> bool:
@@ -74,6 +80,7 @@ def engine_report() -> EngineReport:
     finally:
         client.close()
     image = image_report()
+    trials = dict(_trials(image.tag)) if image.present else {}
     return EngineReport(
         version=version["Version"],
         api=version["ApiVersion"],
@@ -83,7 +90,8 @@ def engine_report() -> EngineReport:
         memory_mb=facts["MemTotal"] / 1e6,
         image=image,
         base=base_source(),
-        trials=_trials(image.tag) if image.present else {},
+        netem=trials.pop("netem", ""),
+        trials=trials,
     )
 
 

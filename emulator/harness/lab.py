@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import TypeVar, cast
 from emulator.analysis.headline import headline_of
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.controller.inject import heal, heal_everything, heal_fault, inject, sites_and_hosts
-from emulator.controller.lab import Lab
-from emulator.controller.prepare import names_of
+from emulator.controller.lab import Lab, begin_traces, end_traces
+from emulator.controller.paths import clear_paths
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.recorder import Listener
 from emulator.controller.repeat import run_once, run_repeatedly
@@ -22,7 +22,8 @@ from emulator.controller.runner import default_directory
 from emulator.controller.traffic import flush_caches, stop_traffic, wait_until_idle
 from emulator.errors import FileProblems, Inconclusive, UsageError, suggest
 from emulator.harness.figures import Count, Recovery, Share, seconds_of
-from emulator.harness.recording import MakeStep, Recording, new_directory, random_seed
+from emulator.harness.network import NetworkVerbs, read
+from emulator.harness.recording import Recording, new_directory, random_seed
 from emulator.harness.result import Result
 from emulator.harness.script import Script
 from emulator.harness.waiting import hold_until, scene_without_traffic
@@ -33,12 +34,17 @@ from emulator.harness.words import (
     seconds,
     settings_of,
     traffic_of,
-    words_of,
 )
-from emulator.scenario.model import Condition, FaultKind, Heal, Kill, WaitUntil
+from emulator.scenario.model import (
+    Condition,
+    FaultKind,
+    Heal,
+    Kill,
+    WaitUntil,
+)
 from emulator.scenario.objectives import CLIENTS, parse_objective
 from emulator.scenario.parse import load_scenario
-from emulator.scenario.steps import read_condition
+from emulator.scenario.steps import read_condition, read_sides
 from emulator.scenario.targets import check_targets, resolve_targets
 from emulator.wan.base import Event
 
@@ -49,7 +55,7 @@ class Missed(AssertionError):
     """A promise that was not kept, in one line."""
 
 
-class LabUnderTest:
+class LabUnderTest(NetworkVerbs):
     """A running lab. Names of sites and hosts are those of its topology; times are seconds, or
     texts like `250ms`. `title` names its recordings, which are kept under `directory`.
 
@@ -58,13 +64,11 @@ class LabUnderTest:
     """
 
     def __init__(self, lab: Lab, directory: Path, title: str, say: Listener | None = None) -> None:
-        self.lab = lab
+        super().__init__(lab)
         self.directory = directory
         self.title = title
         self.results: list[Result] = []  # of scenarios that were run
-        self._names = names_of(lab.plan)
         self._say = say or _in_silence
-        self._recording: Recording | None = None
 
     @property
     def name(self) -> str:
@@ -121,16 +125,18 @@ class LabUnderTest:
         delay: Quantity | None = None,
         loss: Quantity | None = None,
         rate: Quantity | None = None,
+        **worse: Quantity,
     ) -> None:
         """Break a site or host, or several as one fault. `how`: power, crash, freeze, drain,
         partition, brownout. With `for_s` it returns after so long, when this fault is healed.
 
         `from_` and `direction` (both, out, in) are a partition's; `delay` (added each way), `loss`
-        (`2%` or 0.02) and `rate` (`10mbit` or bits a second) a brown-out's.
+        (`2%` or 0.02) and `rate` (`10mbit` or bits a second) a brown-out's, as are `jitter`,
+        `duplicate`, `corrupt` and `reorder`.
         """
         names, peers = self._members(target), self._members(from_)
         lasts_s = None if for_s is None else seconds(for_s, "for_s")
-        given = {"direction": direction, "delay": delay, "loss": loss, "rate": rate}
+        given = {"direction": direction, "delay": delay, "loss": loss, "rate": rate, **worse}
         settings = settings_of(how, given)
         if peers and how != "partition":
             raise UsageError(f"from_ is for partition, not for {how}")
@@ -150,7 +156,12 @@ class LabUnderTest:
     def partition(
         self, target: Words, from_: Words | None = None, direction: str | None = None
     ) -> None:
-        """Cut a site off from others, from everyone unless said; both ways, `out` or `in`."""
+        """Cut a site off from others, from everyone unless said; both ways, `out` or `in`. Both
+        sides may stand in one text: `us-east, new-york | eu-west`."""
+        if isinstance(target, str) and "|" in target:
+            if from_ is not None:
+                raise UsageError(f"{target!r} names the other side already; leave from_ out")
+            target, from_ = read(read_sides, target)
         self.kill(target, "partition", from_=from_, direction=direction)
 
     def heal(self, *targets: str) -> None:
@@ -173,7 +184,7 @@ class LabUnderTest:
     def wait_until(self, condition: str, timeout: Quantity = 30) -> None:
         """Wait for `ready`, `recovered`, `steady`, `us-east down`, `us-east up` or `paris served by
         eu-west`. Raises Missed when it is not so in time, UsageError for anything else."""
-        wanted = _read(read_condition, condition)
+        wanted = read(read_condition, condition)
         within_s = seconds(timeout, "timeout")
         with self._step(lambda at_s, is_after: WaitUntil(at_s, wanted, within_s, is_after)):
             lacking = self._wait(wanted, within_s)
@@ -226,7 +237,7 @@ class LabUnderTest:
         """Assert an objective as scenarios write it: `recovery_s.p100 <= 15 s from paris over
         http`. Raises Missed, or Inconclusive where nobody can tell."""
         verdict = self._judge(objective)
-        self.recording.must(_read(parse_objective, objective))
+        self.recording.must(read(parse_objective, objective))
         if verdict.outcome == "inconclusive":
             raise Inconclusive(f"{objective}: {verdict.reason}")
         if verdict.outcome == "failed":
@@ -275,9 +286,12 @@ class LabUnderTest:
         """As it was when it came up: nothing broken, no traffic, clients idle, caches empty, and
         ready, which is checked. Raises NetemuError when it cannot be brought back."""
         heal_everything(self.lab)
+        clear_paths(self.lab)
+        end_traces(self.lab)
         stop_traffic(self.lab)
         flush_caches(self.lab)
         wait_until_ready(self.lab.plan, self.lab.wan, self.lab.clock)
+        begin_traces(self.lab)
         wait_until_idle(self.lab)
         flush_caches(self.lab)
         self.results.clear()
@@ -291,16 +305,6 @@ class LabUnderTest:
         """Every scenario that was run, and the last recording if it got to its traffic."""
         recorded = self._recording
         return (*self.results, *([recorded.result()] if recorded and recorded.has_begun else ()))
-
-    def _members(self, words: Words | None) -> tuple[str, ...]:
-        """Sites and hosts by their names and tags. What is neither is told of where it is used."""
-        found = (self._names.members(word, {}) or (word,) for word in words_of(words))
-        return tuple(dict.fromkeys(name for names in found for name in names))
-
-    def _step(self, make: MakeStep) -> AbstractContextManager[None]:
-        """Written down where a recording runs."""
-        recording = self._recording
-        return recording.step(make) if recording and recording.is_running else nullcontext()
 
     def _wait(self, wanted: Condition, within_s: float) -> tuple[str, ...]:
         recording = self._recording
@@ -321,7 +325,7 @@ class LabUnderTest:
 
     def _judge(self, text: str) -> Verdict:
         """One objective, decided on what is known by now."""
-        objective = _read(parse_objective, text)
+        objective = read(parse_objective, text)
         self._check_scope(objective.city, objective.client)
         measured = self.recording.measured()
         with self.recording.held() as history:
@@ -354,13 +358,6 @@ def _healing(target: tuple[str, ...], at_s: float, is_after: bool) -> Heal:  # n
 def _objective(figure: str, city: str | None, over: str | None, period: str = "") -> str:
     scope = (f"from {city}" if city else "", f"over {over}" if over else "", period)
     return " ".join((figure, *(part for part in scope if part)))
-
-
-def _read(parse: Callable[[str], Read], text: str) -> Read:
-    try:
-        return parse(text)
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def _in_silence(event: Event) -> None: ...

@@ -19,7 +19,7 @@ from emulator.analysis.verdict import verdicts
 from emulator.clock import NS_PER_S
 from emulator.controller.conditions import Scene
 from emulator.controller.header import make_header
-from emulator.controller.lab import Lab
+from emulator.controller.lab import Lab, begin_traces
 from emulator.controller.recorder import Listener, Recorder
 from emulator.controller.signals import undisturbed
 from emulator.controller.traffic import flush_caches, start_traffic, stop_traffic, wait_until_idle
@@ -187,6 +187,7 @@ class Recording:
         (self.directory / "scenario.yaml").write_text(self.script.render("topology.yaml"))
 
     def _begin(self) -> None:
+        begin_traces(self._lab)  # second 0 of a trace is second 0 of the traffic
         start_traffic(self._lab, self.script.traffic)
         self._mark("traffic")
         self.has_begun = True

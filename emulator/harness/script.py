@@ -6,15 +6,19 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from emulator.harness.paths import written, written_trace
 from emulator.scenario.model import (
+    ClearPath,
     Heal,
     Kill,
     Load,
     Scenario,
+    SetPath,
     Step,
     Traffic,
     WaitUntil,
 )
+from emulator.scenario.pathsteps import EVERY_PATH
 from emulator.scenario.traffic import CACHES
 
 _DIRECTIONS = {1.0: "out", -1.0: "in"}
@@ -55,11 +59,20 @@ class Script:
             *(f"  - {{{_load(load)}}}" for load in self.traffic.loads if load.rate > 0),
             "steps:" if self.steps else "steps: []",
             *(f"  - {{{_step(step)}}}" for step in self.steps),
-            f"end: {'+' if self.steps else ''}{_s(max(self.end_s, 0.1))}",
+            f"end: {'+' if self.steps else ''}{_s(max(self.end_s, self._flaps_s(), 0.1))}",
         ]
         if self.objectives:
             lines += ["objectives:", *(f"  - {text}" for text in self.objectives)]
         return "\n".join(lines) + "\n"
+
+    def _flaps_s(self) -> float:
+        """How long after the last step a flap may go on, and a little: a scenario sees it end."""
+        left_s = since_s = 0.0
+        for step in reversed(self.steps):
+            if isinstance(step, Kill) and step.how == "flap":
+                left_s = max(left_s, (step.for_s or 0.0) - since_s + 0.1)
+            since_s += step.at_s
+        return left_s
 
 
 def label_of(name: str) -> str:
@@ -92,23 +105,33 @@ def _step(step: Step) -> str:
         return f"{at}, wait_until: {step.condition.text}, within: {_s(step.within_s)}"
     if isinstance(step, Heal):
         return f"{at}, heal: {_names(step.target)}"
-    return ", ".join([at, *_kill(step)])
+    if isinstance(step, ClearPath):
+        return f"{at}, clear: {step.path or EVERY_PATH}"
+    return ", ".join([at, *(_path(step) if isinstance(step, SetPath) else _kill(step))])
+
+
+def _path(step: SetPath) -> Iterable[str]:
+    yield f"path: {step.path}"
+    yield from written(step.values)
+    if step.trace is not None:
+        yield written_trace(step.trace)
 
 
 def _kill(step: Kill) -> Iterable[str]:
-    if step.how == "partition":
-        yield f"partition: {_names(step.target)}"
-    else:
-        yield f"kill: {_names(step.target)}"
+    own = step.how in {"partition", "flap"}  # steps of their own
+    yield f"{step.how if own else 'kill'}: {_names(step.target)}"
+    if not own:
         yield f"how: {step.how}"
     if step.peers:
         yield f"from: {_names(step.peers)}"
     if direction := _DIRECTIONS.get(step.settings.get("direction", 0.0)):
         yield f"direction: {direction}"
-    if "delay_s" in step.settings:
-        yield f"delay: {_s(step.settings['delay_s'])}"
-    if "loss" in step.settings:
-        yield f"loss: {step.settings['loss'] * 100:.6g}%"
+    for word in ("delay", "jitter", "every", "down", "for"):
+        if f"{word}_s" in step.settings:
+            yield f"{word}: {_s(step.settings[f'{word}_s'])}"
+    for word in ("loss", "duplicate", "corrupt", "reorder"):
+        if word in step.settings:
+            yield f"{word}: {step.settings[word] * 100:.6g}%"
     if "rate_bps" in step.settings:
         yield f"rate: {step.settings['rate_bps'] / 1000:.6g}kbit"
 

@@ -88,18 +88,20 @@ def settings_of(how: str, given: dict[str, Quantity | None]) -> dict[str, float]
     Raises UsageError for one that `how` does not have."""
     said = {word: value for word, value in given.items() if value is not None}
     for word in said:
-        if SETTINGS_OF[word] != how:
-            raise UsageError(f"{word} is for {SETTINGS_OF[word]}, not for {how}")
+        if word not in SETTINGS_OF:
+            raise UsageError(f"{how} has no {word!r}")
+        if how not in SETTINGS_OF[word]:
+            raise UsageError(f"{word} is for {SETTINGS_OF[word][0]}, not for {how}")
     return dict(_setting(word, value) for word, value in said.items())
 
 
 def _setting(word: str, value: Quantity) -> tuple[str, float]:
-    if word == "delay":
-        return "delay_s", seconds(value, word)
-    if word == "loss":
-        return word, quantity(value, parse_share, word)
+    if word in {"delay", "jitter"}:
+        return f"{word}_s", seconds(value, word)
     if word == "rate":
         return "rate_bps", quantity(value, parse_rate, word)
+    if word != "direction":
+        return word, quantity(value, parse_share, word)
     if value not in DIRECTIONS:
         raise UsageError(f"direction is {' or '.join(DIRECTIONS)}, not {value!r}")
     return "direction", DIRECTIONS[str(value)]

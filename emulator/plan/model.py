@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from emulator.impairment import Impairment
+from emulator.impairment import Impairment, Trace
 from emulator.steering import Policy
 from emulator.topology.model import DnsPolicy, Topology
 
@@ -80,6 +80,7 @@ class PathSpec:
     target: str
     impairment: Impairment
     because: str
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)

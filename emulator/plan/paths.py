@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import permutations
 
 from emulator.clock import NS_PER_S
+from emulator.errors import UsageError
 from emulator.impairment import Impairment
+from emulator.pathvalues import show_ms, words_of
 from emulator.plan.model import PathSpec, SiteSpec
 from emulator.plan.policies import Near
 from emulator.topology.model import City, Location, NameServer, PathSetting, Region, Topology
@@ -22,7 +24,8 @@ from emulator.units import show_duration
 
 
 def make_paths(topology: Topology) -> tuple[PathSpec, ...]:
-    """Every ordered pair: predicted from the places, then what `paths:` says of it."""
+    """Every ordered pair: predicted from the places, then what `paths:` says of it. Raises
+    UsageError for a jitter that exceeds its delay."""
     sites: list[Region | City | NameServer] = [
         *topology.regions,
         *topology.cities,
@@ -32,10 +35,12 @@ def make_paths(topology: Topology) -> tuple[PathSpec, ...]:
     settings: dict[tuple[str, str], list[PathSetting]] = {}
     for setting in topology.paths:
         settings.setdefault((setting.source, setting.target), []).append(setting)
-    return tuple(
+    paths = tuple(
         _apply(_predict(a, places[a], b, places[b]), settings.get((a, b), ()))
         for a, b in permutations(places, 2)
     )
+    _refuse_jitter(paths)
+    return paths
 
 
 def _predict(source: str, start: Location, target: str, end: Location) -> PathSpec:
@@ -54,34 +59,37 @@ def _predict(source: str, start: Location, target: str, end: Location) -> PathSp
 def _apply(path: PathSpec, settings: Iterable[PathSetting]) -> PathSpec:
     """A later setting wins over an earlier one, value by value."""
     for setting in settings:
-        path = replace(path, impairment=_set(path.impairment, setting), because=_why(path, setting))
+        path = replace(
+            path,
+            impairment=Impairment.from_json(path.impairment.to_json() | dict(setting.values)),
+            because=_why(path, setting),
+            trace=setting.trace or path.trace,
+        )
     return path
-
-
-def _set(base: Impairment, setting: PathSetting) -> Impairment:
-    said = {
-        "delay_ns": _ns(setting.one_way_s),
-        "jitter_ns": _ns(setting.jitter_s),
-        "loss": setting.loss,
-        "rate_bps": setting.rate_bps,
-        "queue_ns": _ns(setting.queue_s),
-    }
-    changed = {key: value for key, value in said.items() if value is not None}
-    return Impairment.from_json(base.to_json() | changed)
-
-
-def _ns(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * NS_PER_S)
 
 
 def _why(path: PathSpec, setting: PathSetting) -> str:
     line = f"paths: line {setting.line}"
-    if setting.one_way_s is not None:
+    if "delay_ns" in setting.values:
         return line
-    places = {"source", "target", "line"}
-    said = [f.name for f in fields(setting) if getattr(setting, f.name) is not None]
-    words = ", ".join(name.rsplit("_", 1)[0] for name in said if name not in places)
+    words = ", ".join((*words_of(setting.values), *(["trace"] if setting.trace else ())))
     return f"{path.because}; {words}: {line}" if words else path.because
+
+
+def _refuse_jitter(paths: Iterable[PathSpec]) -> None:
+    """Where the places decide the delay, only here can be seen that a jitter exceeds it."""
+    found: list[str] = []
+    for path in paths:
+        now = path.impairment
+        for _, values in ((0, {}), *(path.trace.steps if path.trace else ())):
+            now = replace(now, **values)
+            if now.jitter_ns > now.delay_ns:
+                jitter, delay = show_ms(now.jitter_ns), show_ms(now.delay_ns)
+                found.append(f"{path.source}->{path.target}: a jitter of {jitter} exceeds the delay"
+                             f" of {delay} ({path.because})")  # fmt: skip
+                break
+    if found:
+        raise UsageError(f"paths: {'; '.join(found)}; write a smaller jitter or a longer one_way")
 
 
 def round_trips_s(paths: Iterable[PathSpec]) -> dict[tuple[str, str], float]:

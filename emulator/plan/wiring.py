@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from emulator.drivers import DriverName
 from emulator.impairment import Impairment
 from emulator.plan.model import HostSpec, Plan
 
@@ -34,6 +35,7 @@ class WanSetup:
     macs: Mapping[str, int]  # MAC of each site's wan0 -> site number
     paths: tuple[tuple[int, int, Impairment], ...]
     plan: Mapping[str, str]  # lab, topology source, digest
+    driver: DriverName = "userspace"
 
 
 def host_wiring(plan: Plan, host: HostSpec) -> HostWiring:
@@ -63,4 +65,5 @@ def wan_setup(plan: Plan) -> WanSetup:
         macs=macs,
         paths=tuple((numbers[p.source], numbers[p.target], p.impairment) for p in plan.paths),
         plan={"lab": plan.lab, "topology": plan.topology.source, "digest": plan.digest},
+        driver=plan.topology.driver,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from emulator.analysis.measurements import Row
+from emulator.analysis.measurements import Agreement, Disagreement, Row
 from emulator.analysis.timeline import History
 from emulator.analysis.words import kind_name, loss_name, plural
 from emulator.clock import NS_PER_S
@@ -103,3 +103,37 @@ def _after_heal(row: Row) -> str:
     if row.lost_after_heal:
         told.append(f"{row.lost_after_heal} lost")
     return "\n".join(told) or "-"
+
+
+def agreement_line(agreed: Agreement) -> str:
+    """How near the clients' record and the wire's lie; empty when nothing could be compared."""
+    if not agreed.syn.count:
+        return ""
+    count = "1 handshake" if agreed.syn.count == 1 else f"{agreed.syn.count:,} handshakes"
+    said = (
+        f"Clients and wire agree on {count}: SYN within"
+        f" {agreed.syn.p99_ms:.2f} ms, SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
+        f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
+    )
+    return (
+        f"{said}; they contradict each other nowhere." if not agreed.disagreements else f"{said}."
+    )
+
+
+def disagreement_rows(agreed: Agreement, history: History) -> list[tuple[str, str, str, str]]:
+    """What clients and wire tell differently, the most frequent first: how often, what the client
+    says, what the wire says, and the first such connection."""
+    alike: dict[tuple[str, str], list[Disagreement]] = {}
+    for one in agreed.disagreements:
+        alike.setdefault((one.told, one.seen), []).append(one)
+    groups = sorted(alike.items(), key=lambda group: -len(group[1]))
+    return [
+        (f"{len(some):,}", told, seen, connection_words(some[0], history))
+        for (told, seen), some in groups
+    ]
+
+
+def connection_words(one: Disagreement, history: History) -> str:
+    """`12.31 s, new-york http, port 41234 to 198.18.1.1`."""
+    client = f"{one.client.city} {one.client.kind}".rstrip()
+    return f"{history.seconds(one.t):.2f} s, {client}, port {one.port} to {one.address}"

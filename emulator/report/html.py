@@ -9,7 +9,7 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.report.page import network, overruns, sections, setup, summary
+from emulator.report.page import network, overruns, sections, setup, summary, views
 from emulator.report.page.bundle import program, style
 from emulator.report.page.markup import Html, el, join
 from emulator.report.page.sheet import Sheet
@@ -20,6 +20,7 @@ _LINKS = {
     "faults": "What happened",
     "timeline": "Timeline",
     "recovery": "Recovery",
+    "views": "Who saw what",
     "times": "Response times",
     "wire": "On the wire",
     "outcomes": "Requests and connections",
@@ -43,6 +44,7 @@ def render_html(
         "faults": summary.faults(sheet),
         "timeline": sections.timeline(sheet),
         "recovery": sections.recovery(sheet),
+        "views": views.views(sheet),
         "times": network.response_times(sheet),
         "wire": network.wire(sheet),
         "outcomes": sections.outcomes(sheet),

@@ -7,9 +7,14 @@ first planned request; null: does not apply or did not happen:
     run             lab, scenario, wall, seed, command, environment; null without a header
     outcome         passed | failed | inconclusive: what the exit code says
     inconclusive    why nothing may be claimed from the run; [] when all is well
-    faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, clients[]
+    faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, flows,
+                    clients[], views[]
       wire          resets, fins (by sending site), target_resets, target_fins, target_synacks,
                     syns_again, data_again
+      flows         strangers (RST by site of hosts that never had the connection), questions
+                    (DNS, over the WAN), unanswered, silent (connections on which the target said
+                    nothing while the other side went on), longest (site, end, peer_site,
+                    peer_end, seconds; null: none)
       clients[]     city, client, state (unaffected | recovered | not_recovered | inconclusive),
                     reason, recovery_s, parts (detection_s, publish_s, cache_s, client_s,
                     connect_s, resume_s: they sum to recovery_s; null: does not apply and has
@@ -19,11 +24,19 @@ first planned request; null: does not apply or did not happen:
                     connections (what became of those open at the fault, counted), resets,
                     from_region, to_region, baseline_availability, reversion (seconds | null:
                     stays; region, "": too soon to tell), notes[]
+      views[]       who saw what of a region while the fault lasted: region, checks[] (server,
+                    checker, service, before, during, states), balancer (servers[], lost),
+                    cities[] (city, before, during, met[]: outcome, detail, count), wire[] (site,
+                    syn, synack: entered, arrived; lost_there, lost_back: by cause), differ[]
+                    (sentences); before, during: count, ok, p50_ms, p99_ms, max_ms of the good
+                    ones; states[]: after (s), state
     objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until),
                     outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
     availability[]  city, client, ok, failed: over the whole run
     schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
-    agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire
+    agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
+                    disagreements[] (at, city, client, port, address, client_says, wire_says): the
+                    first 1000, left_out: how many more
     moments[]       at, text
 """
 
@@ -32,14 +45,25 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from emulator.analysis.divergence import divergence
 from emulator.analysis.explain import explain
-from emulator.analysis.measurements import PARTS, FaultMeasured, Measurements, Milestones, Row
+from emulator.analysis.measurements import (
+    PARTS,
+    Agreement,
+    FaultMeasured,
+    Measurements,
+    Milestones,
+    Row,
+)
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, exit_code, verdicts
+from emulator.analysis.views import Course, RegionViews, views
 from emulator.errors import Exit
 
 SCHEMA = 1
+_LISTED = 1000  # disagreements
+_MET = ("outcome", "detail", "count")
 OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
 _RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
 
@@ -54,8 +78,10 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
         "outcome": OUTCOMES[exit_code(measured, decided)],
         "inconclusive": list(measured.inconclusive),
         "faults": [
-            _fault(fault, paragraph, history)
-            for fault, paragraph in zip(measured.faults, why, strict=True)
+            _fault(fault, paragraph, history) | {"views": [_seen(s, fault, history) for s in seen]}
+            for fault, paragraph, seen in zip(
+                measured.faults, why, views(measured, history), strict=True
+            )
         ],
         "objectives": [objective_json(verdict) for verdict in decided],
         "availability": [
@@ -63,7 +89,7 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
             for (city, kind), (ok, failed) in measured.availability.items()
         ],
         "schedule": [asdict(city) for city in measured.schedule],
-        "agreement": asdict(measured.agreement),
+        "agreement": _agreement(measured.agreement, history),
         "moments": [
             {"at": history.seconds(moment.t), "text": moment.text}
             for moment in moments(measured, history)
@@ -82,6 +108,7 @@ def _fault(fault: FaultMeasured, why: str, history: History) -> dict[str, Any]:
         "healed": _at(life.healed, history),
         "why": why,
         "wire": asdict(fault.wire),
+        "flows": asdict(fault.flows),
         "clients": [_client(row, history) for row in fault.rows],
     }
 
@@ -113,6 +140,69 @@ def _client(row: Row, history: History) -> dict[str, Any]:
         "baseline_availability": row.baseline,
         "reversion": asdict(row.reversion) if row.reversion else None,
         "notes": list(row.notes),
+    }
+
+
+def _seen(seen: RegionViews, fault: FaultMeasured, history: History) -> dict[str, Any]:
+    balancer = seen.balancer
+    return {
+        "region": seen.region,
+        "checks": [
+            {
+                "server": view.server,
+                "checker": view.checker,
+                "service": view.service,
+                "before": asdict(view.before),
+                "during": asdict(view.during),
+                "states": _states(view.course),
+            }
+            for view in seen.checks
+        ],
+        "balancer": balancer
+        and {
+            "servers": [
+                {"server": name, "states": _states(course)} for name, course in balancer.servers
+            ],
+            "lost": balancer.lost,
+        },
+        "cities": [
+            {
+                "city": city.city,
+                "before": asdict(city.before),
+                "during": asdict(city.during),
+                "met": [dict(zip(_MET, how, strict=True)) for how in city.met],
+            }
+            for city in seen.cities
+        ],
+        "wire": [asdict(wire) for wire in seen.wire],
+        "differ": list(divergence(seen, fault, history)),
+    }
+
+
+def _states(course: Course) -> list[dict[str, Any]]:
+    return [{"after": after, "state": state} for after, state in course.states]
+
+
+def _agreement(agreed: Agreement, history: History) -> dict[str, Any]:
+    listed = agreed.disagreements[:_LISTED]
+    return {
+        "syn": asdict(agreed.syn),
+        "synack": asdict(agreed.synack),
+        "unmatched_client": agreed.unmatched_client,
+        "unmatched_wire": agreed.unmatched_wire,
+        "disagreements": [
+            {
+                "at": history.seconds(one.t),
+                "city": one.client.city,
+                "client": one.client.kind or None,
+                "port": one.port,
+                "address": one.address,
+                "client_says": one.told,
+                "wire_says": one.seen,
+            }
+            for one in listed
+        ],
+        "left_out": len(agreed.disagreements) - len(listed),
     }
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from rich.console import Console
 
+from emulator.analysis.changes import change_line, is_same_change
 from emulator.analysis.words import forced_line, wait_line
-from emulator.events import Forced, Wait
+from emulator.events import Forced, PathChange, Wait
 from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
@@ -41,17 +42,35 @@ class Narrator:
         self._well_since: dict[tuple[str, str], int] = {}  # the same -> first good start after it
         self._served: Counter[str] = Counter()
         self._is_overloaded = False
+        self._changes: list[PathChange] = []  # of one instant, not told yet
+        self._traced: set[tuple[str, str]] = set()  # paths whose trace has been told of
         self._has_services = len(plan.services) > 1
 
     def feed(self, event: dict[str, Any]) -> None:
         """Take one event; most say nothing."""
         if self._zero is None:
             self._zero = event["t"]
+        if not self._quiet:
+            self._tell_changes(event)
         tell = getattr(self, f"_tell_{event['kind']}", None)
         if tell is not None and not self._quiet:
             tell(event)
         if self._pulse_at is not None and event["t"] > self._pulse_at:
             self._pulse(event["t"])
+
+    def _tell_changes(self, event: dict[str, Any]) -> None:
+        """Both directions of a pair come as two events; of a trace its first step is told."""
+        change = PathChange.from_json(event) if event["kind"] == PathChange.kind else None
+        if self._changes and (change is None or not is_same_change(self._changes[-1], change)):
+            text = change_line(self._changes)
+            self._say(self._changes[0].t, text)
+            self._changes.clear()
+        if change is None:
+            return
+        path = (change.source, change.target)
+        if change.by != "trace" or path not in self._traced:
+            self._changes.append(change)
+        (self._traced.add if change.by == "trace" else self._traced.discard)(path)
 
     def _say(self, t: int, text: str) -> None:
         zero = t if self._zero is None else self._zero

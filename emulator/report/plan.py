@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from emulator.analysis.repeated import quantile
+from emulator.pathvalues import describe, told_trace
 from emulator.plan.bounds import bounds
 from emulator.plan.model import Plan
 from emulator.plan.predict import predict
@@ -31,8 +32,22 @@ def render_plan(plan: Plan, console: Console) -> None:
         delay = show_duration(path.impairment.delay_ns / 1e9)
         paths.add_row(f"  {path.source}->{path.target}", delay, path.because)
     console.print(paths)
+    _render_special(plan, console)
     _render_names(plan, console)
     _render_bounds(plan, console)
+
+
+def _render_special(plan: Plan, console: Console) -> None:
+    """What paths have beyond their delay; nothing where none has."""
+    special = columns_table("  path", "set to")
+    for path in plan.paths:
+        values = path.impairment.to_json()
+        said = [describe(values)] if not path.impairment.is_plain else []
+        said += [told_trace(path.trace)] if path.trace else []
+        if said:
+            special.add_row(f"  {path.source}->{path.target}", "; ".join(said))
+    if special.row_count:
+        console.print(special)
 
 
 def _render_names(plan: Plan, console: Console) -> None:

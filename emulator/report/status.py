@@ -12,6 +12,7 @@ from rich.text import Text
 from emulator.report.dns import server_lines
 
 Row = dict[str, Any]
+DRIVER_WORDS = {"netem": "the kernel's netem"}
 
 
 def columns_table(*columns: str) -> Table:
@@ -110,7 +111,7 @@ def wire_words(wire: Row) -> str:
     said = []
     if trouble := wire.get("trouble"):
         said.append(f"[red]{trouble}[/]")
-    elif mover := wire.get("mover"):
+    elif mover := wire.get("mover") or DRIVER_WORDS.get(wire.get("driver", "")):
         said.append(f"moves packets ({mover})")
     else:
         said.append("moves packets" if wire.get("alive") else "[red]is dead[/]")
@@ -141,7 +142,8 @@ def _state(state: str) -> Text:
 def render_doctor(findings: list[Row], console: Console) -> None:
     """One line a finding; what to do stands below what is wrong."""
     for finding in findings:
-        mark = "[green]ok[/]     " if finding["ok"] else "[red]missing[/]"
+        absent = "[red]missing[/]" if finding["needed"] else "absent "
+        mark = "[green]ok[/]     " if finding["ok"] else absent
         said = "" if finding["found"] == "ok" else f": {finding['found']}"
         console.print(f"{mark}  {finding['what']}{said}", soft_wrap=True)
         if not finding["ok"]:

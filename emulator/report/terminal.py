@@ -13,10 +13,19 @@ from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.analysis.words import client_name, listed, plural
-from emulator.report.cells import city_rows, loss_cells, part_headings, path_rows, recovery_cells
+from emulator.analysis.words import client_name, flow_log_words, listed, plural
+from emulator.report.cells import (
+    agreement_line,
+    city_rows,
+    disagreement_rows,
+    loss_cells,
+    part_headings,
+    path_rows,
+    recovery_cells,
+)
 from emulator.report.layout import WIDTH, fitted, indented, paragraph, table_of, verdict_line
 from emulator.report.strip import legend, strip_lines
+from emulator.report.views import FIGURES, HEADINGS, WIRE_HEADINGS, sights, view_rows, wire_rows
 
 
 def render_report(
@@ -33,7 +42,8 @@ def render_report(
     for fault in measured.faults:
         _recoveries(fault, console)
         _losses(fault, console)
-    _wire(measured, console)
+    _sights(measured, history, console, width)
+    _wire(measured, history, console)
     for why in explain(measured, history):
         console.print()
         paragraph(console, f"Why: {why}", width)
@@ -125,7 +135,26 @@ def _losses(fault: FaultMeasured, console: Console) -> None:
     indented(console, table)
 
 
-def _wire(measured: Measurements, console: Console) -> None:
+def _sights(measured: Measurements, history: History, console: Console, width: int) -> None:
+    """What each that looked at a region saw of it."""
+    for sight in sights(measured, history):
+        console.print()
+        console.print(Text(f"who saw what of {sight.title}"))
+        table = table_of(*HEADINGS, right=FIGURES)
+        for cells in view_rows(sight.seen):
+            table.add_row(*cells)
+        indented(console, table)
+        if rows := wire_rows(sight.seen):
+            console.print()
+            table = table_of(*WIRE_HEADINGS)
+            for path in rows:
+                table.add_row(*path)
+            indented(console, table)
+        if sight.differ:
+            paragraph(console, f"Views differ: {' '.join(sight.differ)}", width, indent=2)
+
+
+def _wire(measured: Measurements, history: History, console: Console) -> None:
     width = min(console.width, WIDTH)
     for fault in measured.faults:
         wire, life = fault.wire, fault.life
@@ -135,14 +164,23 @@ def _wire(measured: Measurements, console: Console) -> None:
             f"On the wire, {life.name}: {wire.target_resets} RST, {wire.target_fins} FIN"
             f" from {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
             f" {wire.syns_again} SYN and {plural(wire.data_again, 'data segment')} were sent again."
+            f" {flow_log_words(fault.flows)}"
         )
         paragraph(console, line, width)
-    agreed = measured.agreement
-    if agreed.syn.count:
-        line = (
-            f"Clients and wire agree on {plural(agreed.syn.count, 'handshake')}: SYN within"
-            f" {agreed.syn.p99_ms:.2f} ms, SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
-            f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms)"
-            f"; {agreed.unmatched_client + agreed.unmatched_wire} without a counterpart."
-        )
+    if line := agreement_line(measured.agreement):
         paragraph(console, line, width)
+    _disagreements(measured, history, console)
+
+
+def _disagreements(measured: Measurements, history: History, console: Console) -> None:
+    found = measured.agreement.disagreements
+    if not found:
+        return
+    console.print()
+    console.print(
+        Text(f"Clients and wire contradict each other on {plural(len(found), 'connection')}")
+    )
+    table = table_of("count", "the client says", "and the wire", "the first", right=(0,))
+    for cells in disagreement_rows(measured.agreement, history):
+        table.add_row(*cells)
+    indented(console, table)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, get_args
 
-FAULT_KINDS = ("power", "crash", "freeze", "drain", "partition", "brownout", "force")
-FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "brownout", "force"]
-# Those of `kill`: to force breaks nothing, and is a step and a command of its own.
+from emulator.impairment import Trace
+
+FaultKind = Literal["power", "crash", "freeze", "drain", "partition", "flap", "brownout", "force"]
+FAULT_KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+# Those of `kill`: a flap needs its rhythm and to force breaks nothing, so they are steps and
+# commands of their own.
 KILL_KINDS: tuple[FaultKind, ...] = ("power", "crash", "freeze", "drain", "partition", "brownout")
 # What `force` tells the name servers, as Kill.settings["state"] says it.
 FORCED: Mapping[str, float] = {"down": 0.0, "up": 1.0, "drain": 2.0}
+# Of a flap where nothing else is said: the period, and how long in all.
+FLAP: Mapping[str, float] = {"every_s": 2.0, "for_s": 30.0}
 Comparison = Literal["<=", "<", ">=", ">", "=="]
 
 # What a client does with a DNS answer: asks anew for every connection, keeps it for the answer's
@@ -24,8 +29,9 @@ NO_CACHE, TTL_CACHE, CACHE_FOR_EVER = 0.0, -1.0, math.inf
 class Kill:
     """Break a target. For a partition `target` is one side and `peers` the other (all: everyone
     else); of a forced region `peers` is the service (none: each that the region has).
-    `settings` are the fault's own numbers: delay_s, loss, rate_bps of a brown-out, direction of a
-    partition (1: out of the target only, -1: into it only; both if not said), state (of FORCED).
+    `settings` are the fault's own numbers: delay_s, jitter_s, loss, duplicate, corrupt, reorder,
+    rate_bps of a brown-out, direction of a partition (1: out of the target only, -1: into it only;
+    both if not said), every_s, down_s, for_s of a flap, state (of FORCED).
     With `for_s` this fault, and nothing else on the target, is healed again after so long."""
 
     at_s: float
@@ -81,7 +87,29 @@ class WaitUntil:
     is_after: bool = True
 
 
-Step = Kill | Heal | WaitUntil
+@dataclass(frozen=True, slots=True)
+class SetPath:
+    """Set values of paths, or let a trace play on them. With `for_s` they are cleared after so
+    long."""
+
+    at_s: float
+    path: str  # "us-east..paris", "us-east->paris"; "paris": all of its paths
+    values: Mapping[str, Any] = field(default_factory=dict)  # of an Impairment
+    trace: Trace | None = None
+    for_s: float | None = None
+    is_after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClearPath:
+    """As the topology says again."""
+
+    at_s: float
+    path: str = ""  # as of SetPath; "": all there are
+    is_after: bool = False
+
+
+Step = Kill | Heal | SetPath | ClearPath | WaitUntil
 
 
 @dataclass(frozen=True, slots=True)

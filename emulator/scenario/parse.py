@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.examples import found
@@ -40,12 +41,13 @@ def parse_scenario(text: str, file: str) -> Scenario:
     the topology is relative to. FileProblems lists everything that is wrong with it."""
     document = Document(file)
     top = document.root(text).fields(TOP_KEYS, LATER_TOP)
-    scenario = _read_scenario(top, text, Path(file).parent)
+    scenario = _read_scenario(top, Path(file).parent)
+    scenario = replace(scenario, source=document.self_contained(text))
     document.raise_problems()
     return scenario
 
 
-def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
+def _read_scenario(top: Fields, folder: Path) -> Scenario:
     top.check_version()
     name = top.required("name", "name: region-loss")
     topology = top.required("topology", "topology: ../two-region.yaml")
@@ -69,7 +71,6 @@ def _read_scenario(top: Fields, text: str, folder: Path) -> Scenario:
         runs=top.value("runs", whole(1, RUNS_MAX), 1),
         vary=_read_vary(vary) if vary else None,
         seed=top.value("seed", whole(0, 2**32 - 1), None),
-        source=text,
     )
     _check_long_enough(top.get("expect"), scenario, last)
     return scenario

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from emulator.pathschema import path_properties, trace_schema
 from emulator.scenario.model import FORCED, KILL_KINDS
 from emulator.scenario.objectives import CLIENTS
 from emulator.scenario.parse import RUNS_MAX, SETTING, VALUES
@@ -15,6 +16,7 @@ from emulator.scenario.traffic import CACHES, CONNECTIONS_MAX
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
 _TARGET = "^(tag:)?[a-z0-9-]+(/[a-z0-9-]+)?$"
+_PATH = r"^\s*[a-z0-9-]+(\s*(->|\.\.)\s*[a-z0-9-]+)?\s*$"
 _UNSIGNED = r"[0-9]+(\.[0-9]+)?\s*"
 _TIME = rf"{_UNSIGNED}(ns|us|ms|s|m|min|h)"
 _OBJECTIVE = r"(<=|>=|==|<|>)"
@@ -74,6 +76,13 @@ def _targets(description: str) -> Schema:
     target = {"type": "string", "pattern": _TARGET}
     several = {"type": "array", "items": target, "minItems": 1}
     return {"description": description, "oneOf": [target, several]}
+
+
+def _partition() -> Schema:
+    sides = _text(r"^[^|]+(\|[^|]+)?$", "Both sides in one: 'us-east,paris | eu-west'.")
+    target = {"type": "string", "pattern": _TARGET}
+    several = {"type": "array", "items": target, "minItems": 1}
+    return {"description": "Sites, groups, tag:x.", "oneOf": [sides, several]}
 
 
 def _groups() -> Schema:
@@ -152,7 +161,10 @@ def _step() -> Schema:
         "at": _text(rf"^(\+?{_TIME}|{_TIME}\.\.{_TIME})$", "10s, +5s after the last, 10s..40s."),
         "kill": target,
         "heal": target,
-        "partition": target,
+        "partition": _partition(),
+        "flap": target,
+        "path": _text(_PATH, "us-east..paris, us-east->paris, or a site: all of its paths."),
+        "clear": _text(_PATH, "What path set, on a path, all of a site, or all."),
         "force": target,
         "wait_until": {
             "type": "string",
@@ -164,18 +176,22 @@ def _step() -> Schema:
         "from": _targets("The other side of a partition; default: everyone else."),
         "direction": {"enum": list(DIRECTIONS), "description": "Of a partition; default both."},
         "delay": _duration("Of a brownout, on each path."),
-        "loss": _text(f"^{_UNSIGNED}%$", "Of a brownout, like 5%."),
-        "rate": _text(f"^{_UNSIGNED}[kKmMgG]?([bB][iI][tT]|[bB][pP][sS])$", "Like 10mbit."),
+        **path_properties(),  # of path; some of a brownout too
+        "trace": trace_schema(),
+        "down": _duration("Of a flap: how long each cut is; default: half of every."),
         "state": {"enum": list(FORCED), "description": "What force tells the name servers."},
         "service": _text(_NAME, "Of force; default: every service of the region."),
         "for": _duration("How long a fault lasts."),
-        "every": _duration("From one fault to the next, over the time of at."),
+        "every": _duration("From one fault to the next, over the time of at; a flap's period."),
     }
     return _object(properties) | {
         "oneOf": [
             {"required": ["at", "kill"]},
             {"required": ["at", "heal"]},
             {"required": ["at", "partition"]},
+            {"required": ["at", "flap"]},
+            {"required": ["at", "path"]},
+            {"required": ["at", "clear"]},
             {"required": ["at", "force", "state"]},
             {"required": ["wait_until", "within"]},
         ]

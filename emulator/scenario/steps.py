@@ -4,46 +4,56 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from emulator.pathentries import VALUE_KEYS
 from emulator.scalars import choice, duration, is_label, label, rate, share
 from emulator.scenario.model import (
+    FLAP,
     FORCED,
     KILL_KINDS,
+    ClearPath,
     Condition,
     FaultKind,
     Heal,
     Kill,
+    SetPath,
     Step,
     WaitUntil,
 )
 from emulator.scenario.order import Order
+from emulator.scenario.pathsteps import read_clear, read_set_path
 from emulator.scenario.times import Moment, read_moment
 from emulator.yamlfile import Entry, Fields
 
-VERBS = ("kill", "heal", "partition", "force", "wait_until")
-STEP_KEYS = (
-    "at", *VERBS, "how", "from", "direction", "delay", "loss", "rate", "state", "service", "for",
-    "every", "within",
-)  # fmt: skip
-# Which faults each setting of a step belongs to.
-SETTINGS_OF = {
-    "from": "partition",
-    "direction": "partition",
-    "delay": "brownout",
-    "loss": "brownout",
-    "rate": "brownout",
-    "state": "force",
-    "service": "force",
+VERBS = ("kill", "heal", "partition", "flap", "force", "path", "clear", "wait_until")
+# Which faults, or which other step, each setting of a step belongs to.
+_BOTH = ("jitter", "loss", "duplicate", "corrupt", "reorder", "rate")
+SETTINGS_OF: Mapping[str, tuple[str, ...]] = {
+    "from": ("partition",),
+    "direction": ("partition",),
+    "down": ("flap",),
+    "delay": ("brownout",),
+    **{key: ("brownout", "path") if key in _BOTH else ("path",) for key in (*VALUE_KEYS, "trace")},
+    "state": ("force",),
+    "service": ("force",),
 }
-SITE_FAULTS = frozenset({"drain", "partition", "brownout", "force"})  # of whole sites, not of hosts
+STEP_KEYS = ("at", *VERBS, "how", *SETTINGS_OF, "for", "every", "within")
+SITE_FAULTS = frozenset({"drain", "partition", "flap", "brownout", "force"})  # of whole sites
 DIRECTIONS = {"both": 0.0, "out": 1.0, "in": -1.0}  # as Kill.settings says it
 REPETITIONS_MAX = 1000
 _HOW: Callable[[str], FaultKind] = choice(*KILL_KINDS)
 _NEVER = Moment(math.nan)  # neither before nor after; stands in for a time with a problem
 _SPAN = duration("100ms", "24h")  # injecting and healing alone take tens of milliseconds
+_RHYTHM = duration("2ms", "24h")
 _LASTING = ("for", "every")
+_NO_SIDES: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+_OWN_STEP: Mapping[str, FaultKind] = {"partition": "partition", "flap": "flap", "force": "force"}
+_UNDOES = {
+    "heal": "heal undoes every fault of its target",
+    "clear": "clear undoes all that was set on its path",
+}
 _PLAIN = {
     "ready": Condition("ready", "ready"),
     "recovered": Condition("recovered", "recovered"),
@@ -80,31 +90,76 @@ def _read_step(entry: Entry) -> tuple[Step, ...]:
     verbs = [verb for verb in VERBS if verb in fields]
     if len(verbs) != 1:
         if entry.is_mapping():
-            entry.problem(
-                "a step does one of kill, heal, partition, force and wait_until", "split it"
-            )
+            entry.problem(f"a step does one of {', '.join(VERBS)}", "split it")
         _read_at(fields)
         return ()
-    if verbs == ["wait_until"]:
+    verb = verbs[0]
+    if verb == "wait_until":
         return (_read_wait(fields),)
     _refuse(fields, ("within",), "only wait_until has patience")
-    if verbs == ["heal"]:
-        others = ("how", *SETTINGS_OF, *_LASTING)
-        _refuse(fields, others, "heal undoes every fault of its target")
-        at = _read_instant(fields, "heal is done at one moment")
-        return (Heal(at.at_s, read_targets(fields.members["heal"]), at.is_after),)
-    how: FaultKind = fields.value("how", _how, "power")
-    if verbs == ["partition"]:
-        _refuse(fields, ("how",), "the step says already that it is a partition")
-        how = "partition"
-    elif verbs == ["force"]:
-        _refuse(fields, ("how",), "the step says already that it forces")
+    if verb in {"heal", "clear"}:
+        return (_read_undoing(fields, verb),)
+    if verb == "path":
+        return (_read_path(fields),)
+    how: FaultKind = "power"
+    if verb == "kill":
+        how = fields.value("how", _how, "power")
+    else:
+        _refuse(fields, ("how",), "the step says already what it does")
+        how = _OWN_STEP[verb]
+    if how == "force":
         fields.required("state", "state: drain")
-        how = "force"
-    return _repeat(fields, _read_kill(fields, fields.members[verbs[0]], how))
+    kill = _read_kill(fields, fields.members[verb], how)
+    return _read_flap(fields, kill) if how == "flap" else _repeat(fields, kill)
+
+
+def _read_undoing(fields: Fields, verb: str) -> Heal | ClearPath:
+    others = ("how", *SETTINGS_OF, *_LASTING)
+    _refuse(fields, others, _UNDOES[verb])
+    at = _read_instant(fields, f"{verb} is done at one moment")
+    if verb == "clear":
+        return read_clear(fields, at)
+    return Heal(at.at_s, read_targets(fields.members["heal"]), at.is_after)
+
+
+def _read_path(fields: Fields) -> SetPath:
+    others = [key for key, owners in SETTINGS_OF.items() if "path" not in owners]
+    _refuse(fields, ("how", *others), "a path has no such value")
+    _refuse(fields, ("every",), "a path is set once; what comes again is a trace")
+    at = _read_at(fields)
+    return read_set_path(fields, at, _lasting_s(fields, at))
+
+
+def _lasting_s(fields: Fields, at: Moment) -> float | None:
+    """For how long, as `for` says it or the end of `at`; both at once is a problem."""
+    lasts = fields.get("for")
+    spans_s = None if at.until_s is None else at.until_s - at.at_s
+    if lasts and spans_s is not None:
+        lasts.problem("its end is said twice", "leave for out, or write at: without an end")
+    return lasts.value(_SPAN, None) if lasts else spans_s
+
+
+def _read_flap(fields: Fields, kill: Kill) -> tuple[Step, ...]:
+    """One fault with a rhythm: its `every` is no repetition of the step."""
+    at = Moment(kill.at_s, kill.is_after, None if kill.for_s is None else kill.at_s + kill.for_s)
+    for_s = _lasting_s(fields, at)
+    if for_s is None:
+        fields.owner.problem("how long it goes on is missing", "write at: 10s..40s or for: 30s")
+        return (kill,)
+    every_s = fields.value("every", _RHYTHM, FLAP["every_s"])
+    down_s = fields.value("down", _RHYTHM, None)
+    try:
+        settings = read_rhythm(every_s, down_s, for_s)
+    except ValueError as error:
+        what, _, hint = str(error).partition("; ")
+        fields.owner.problem(what, hint)
+        settings = {}
+    return (replace(kill, settings=settings, for_s=for_s),)
 
 
 def _how(text: str) -> FaultKind:
+    if text == "flap":
+        raise ValueError("flap is a step of its own; write {at: 10s..40s, flap: paris, every: 2s}")
     if text == "force":
         raise ValueError("force is a step of its own; write {at: 10s, force: us-east, state: down}")
     return _HOW(text)
@@ -150,9 +205,9 @@ def read_condition(text: str) -> Condition:
 
 
 def _read_kill(fields: Fields, targets: Entry, how: FaultKind) -> Kill:
-    others = [key for key, fault in SETTINGS_OF.items() if fault != how]
+    others = [key for key, owners in SETTINGS_OF.items() if how not in owners]
     _refuse(fields, others, f"{how} has no such setting")
-    target = read_targets(targets)
+    target, peers = _read_sides(fields, targets, how)
     if how in SITE_FAULTS:
         for name in [name for name in target if "/" in name]:
             targets.problem(f"{how} is for whole sites, and {name!r} is a host", instead(how))
@@ -161,19 +216,29 @@ def _read_kill(fields: Fields, targets: Entry, how: FaultKind) -> Kill:
         at_s=at.at_s,
         target=target,
         how=how,
-        peers=_read_peers(fields),
+        peers=peers,
         settings=_read_settings(fields),
         for_s=None if at.until_s is None else at.until_s - at.at_s,
         is_after=at.is_after,
     )
 
 
-def _read_peers(fields: Fields) -> tuple[str, ...]:
-    """The other side of a partition; the service of which a region is forced."""
+def _read_sides(
+    fields: Fields, targets: Entry, how: FaultKind
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The target, and the other side of a partition or the service of which a region is forced."""
     if "service" in fields:
-        return (fields.value("service", label, ""),)
+        return read_targets(targets), (fields.value("service", label, ""),)
     peers = fields.get("from")
-    return read_targets(peers) if peers else ()
+    if how == "partition" and "|" in (targets.text() or "" if _is_scalar(targets) else ""):
+        if peers:
+            peers.problem("the other side is said twice", "leave from out, or the bar and its side")
+        return targets.value(read_sides, _NO_SIDES)
+    return read_targets(targets), read_targets(peers) if peers else ()
+
+
+def _is_scalar(entry: Entry) -> bool:
+    return not (entry.is_list() or entry.is_mapping() or entry.is_empty())
 
 
 def instead(how: str) -> str:
@@ -216,10 +281,12 @@ def _repeat_every(
 def _read_settings(fields: Fields) -> dict[str, float]:
     """The numbers that are said, by their names in `Kill`."""
     settings: dict[str, float] = {}
-    if "delay" in fields:
-        settings["delay_s"] = fields.value("delay", duration("0s", "10s"), 0.0)
-    if "loss" in fields:
-        settings["loss"] = fields.value("loss", share, 0.0)
+    for key, name in (("delay", "delay_s"), ("jitter", "jitter_s")):
+        if key in fields:
+            settings[name] = fields.value(key, duration("0s", "10s"), 0.0)
+    for key in ("loss", "duplicate", "corrupt", "reorder"):
+        if key in fields:
+            settings[key] = fields.value(key, share, 0.0)
     if "rate" in fields:
         settings["rate_bps"] = float(fields.value("rate", rate("1kbit", "100gbit"), 0))
     direction = fields.value("direction", choice(*DIRECTIONS), "both")
@@ -235,7 +302,40 @@ def _refuse(fields: Fields, keys: Iterable[str], why: str) -> None:
         entry = fields.get(key)
         if entry is not None:
             belongs = SETTINGS_OF.get(key)
-            entry.problem(why, f"{key} belongs to {belongs}" if belongs else f"leave {key} out")
+            hint = f"{key} belongs to {' and '.join(belongs)}" if belongs else f"leave {key} out"
+            entry.problem(why, hint)
+
+
+def read_sides(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """`{us-east, new-york} | {eu-west}`, or one side alone: cut from everyone else. The braces may
+    be left out. ValueError, with what to write instead, for anything else."""
+    sides = [_side(part) for part in text.split("|")]
+    if len(sides) > 2 or not all(sides):
+        what = f"{text!r} is no partition"
+        raise ValueError(f"{what}; write for example 'us-east,new-york | eu-west'")
+    target, peers = sides[0], sides[1] if len(sides) == 2 else ()
+    if both := [name for name in target if name in peers]:
+        raise ValueError(f"{', '.join(both)} is on both sides of {text!r}; keep it on one")
+    return target, peers
+
+
+def _side(text: str) -> tuple[str, ...]:
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1]
+    return tuple(_target(name.strip()) for name in inside.split(",") if name.strip())
+
+
+def read_rhythm(every_s: float, down_s: float | None, for_s: float) -> dict[str, float]:
+    """The settings of a flap. ValueError for a rhythm that there cannot be."""
+    if down_s is not None and down_s >= every_s:
+        what = f"down for {down_s:g} s of every {every_s:g} s, it is never up"
+        raise ValueError(f"{what}; write a shorter down or a longer every")
+    if for_s < every_s:
+        what = f"it ends after {for_s:g} s, before its second cut at {every_s:g} s"
+        raise ValueError(f"{what}; write a longer time or a shorter every")
+    settings = {"every_s": every_s, "for_s": for_s}
+    return settings if down_s is None else settings | {"down_s": down_s}
 
 
 def read_targets(entry: Entry) -> tuple[str, ...]:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from emulator.errors import Problem, UsageError, suggest
-from emulator.scenario.model import Heal, Kill, Load, Objective, Scenario, Step, Traffic, WaitUntil
+from emulator.impairment import Impairment
+from emulator.pathentries import named_paths
+from emulator.pathvalues import misfit
+from emulator.scenario.model import (
+    ClearPath,
+    Heal,
+    Kill,
+    Load,
+    Objective,
+    Scenario,
+    SetPath,
+    Step,
+    Traffic,
+    WaitUntil,
+)
 from emulator.scenario.objectives import parse_objective
 from emulator.scenario.steps import SITE_FAULTS, instead, read_targets, written_steps
 from emulator.yamlfile import Document, Entry
@@ -32,6 +46,7 @@ class Names:
     kinds: Mapping[str, Kind]  # every site and host: "us-east", "us-east/www-1", "ns1"
     tags: Mapping[str, tuple[str, ...]]  # "edge" -> sites that have this tag
     services: tuple[str, ...] = ()
+    paths: Mapping[tuple[str, str], Impairment] = field(default_factory=dict)  # as planned
 
     def members(self, word: str, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """The sites and hosts that `word` means: its own name, a group's, a tag's. (): none."""
@@ -130,6 +145,8 @@ class _Check:
     names: Names
     groups: Mapping[str, tuple[str, ...]]
     breaks: list[dict[str, None]]  # what each fault is on; of a partition, each side
+    # What earlier steps have set.
+    set_now: dict[tuple[str, str], Impairment] = field(default_factory=dict)
 
     def group(self, entry: Entry, name: str) -> None:
         if name in self.names.kinds:
@@ -143,12 +160,10 @@ class _Check:
 
     def step(self, entry: Entry, step: Step) -> None:
         if isinstance(step, WaitUntil):
-            condition = step.condition
-            if condition.kind == "served":
-                self._is(entry, condition.subject, "client")
-                self._is(entry, condition.region, "region")
-            elif condition.subject:
-                self._is(entry, condition.subject, "region")
+            self._condition(entry, step)
+            return
+        if isinstance(step, SetPath | ClearPath):
+            self._path(entry, step)
             return
         for word in step.target:
             if self._exists(entry, word) and isinstance(step, Kill):
@@ -158,9 +173,53 @@ class _Check:
         elif step.how == "force":
             self._services(entry, step.peers)
         else:
-            self._peers(entry, step.peers)
+            self._peers(entry, step)
 
-    def _peers(self, entry: Entry, peers: Iterable[str]) -> None:
+    def _condition(self, entry: Entry, step: WaitUntil) -> None:
+        condition = step.condition
+        if condition.kind == "served":
+            self._is(entry, condition.subject, "client")
+            self._is(entry, condition.region, "region")
+        elif condition.subject:
+            self._is(entry, condition.subject, "region")
+
+    def _path(self, entry: Entry, step: SetPath | ClearPath) -> None:
+        """Its sites exist, and what is set goes with what the path is then."""
+        sites = [name for name, kind in self.names.kinds.items() if kind != "host"]
+        try:
+            paths = named_paths(step.path, sites) if step.path else tuple(self.names.paths)
+        except ValueError as error:
+            what, _, hint = str(error).partition("; ")
+            entry.problem(what, hint)
+            return
+        for path in paths:
+            planned = self.names.paths.get(path)
+            if planned is not None:
+                self._set(entry, step, path, planned)
+
+    def _set(
+        self, entry: Entry, step: SetPath | ClearPath, path: tuple[str, str], planned: Impairment
+    ) -> None:
+        if isinstance(step, ClearPath):
+            self.set_now.pop(path, None)
+            return
+        now = self.set_now.get(path, planned)
+        for values in (step.values, *(v for _, v in (step.trace.steps if step.trace else ()))):
+            now = replace(now, **values)
+            if wrong := misfit(now):
+                what, _, hint = wrong.partition("; ")
+                entry.problem(f"{'->'.join(path)}: {what}", hint)
+                return
+        if step.for_s is None:
+            self.set_now[path] = now
+
+    def _peers(self, entry: Entry, step: Kill) -> None:
+        peers = step.peers
+        sides = [{m for w in side for m in self.names.members(w, self.groups)}
+                 for side in (step.target, peers)]  # fmt: skip
+        if both := sorted(sides[0] & sides[1]):
+            what = f"{', '.join(both)} is on both sides"
+            entry.problem(what, "a partition is between different sites; keep it on one")
         for word in peers:
             if self._exists(entry, word) and self._kinds(word) & {"host"}:
                 hint = "name a region, a city or a name server"

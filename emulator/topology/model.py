@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from emulator.drivers import DriverName
+from emulator.impairment import Trace
 from emulator.steering import AllDown, CheckKind, Policy
 
 LATENCY = Policy("latency")
@@ -132,16 +134,13 @@ class NameServer:
 
 @dataclass(frozen=True, slots=True)
 class PathSetting:
-    """What `paths:` says of one direction; None: not said. `line` is where it was said."""
+    """What `paths:` says of one direction, and nothing else. `line` is where it was said."""
 
     source: str
     target: str
     line: int
-    one_way_s: float | None = None
-    jitter_s: float | None = None
-    loss: float | None = None
-    rate_bps: int | None = None
-    queue_s: float | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)  # of an Impairment
+    trace: Trace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,5 +155,6 @@ class Topology:
     services: tuple[Service, ...]
     paths: tuple[PathSetting, ...] = ()
     kernel: Mapping[str, int] = field(default_factory=dict)  # "tcp_syn_retries": 3
+    driver: DriverName = "userspace"  # what moves packets between sites
     light_traffic: float = 5.0  # requests/s of every kind in every city after `up`; 0: none
     source: str = ""  # the file's text, so that a lab can be attached to without the file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from emulator.errors import suggest
@@ -24,10 +25,12 @@ from emulator.topology.places import locate
 from emulator.topology.policies import Known
 from emulator.topology.resolvers import check_resolvers, read_resolver
 from emulator.topology.services import check_aliases, read_services, service_names
+from emulator.topology.wan import check_paths, read_driver
 from emulator.yamlfile import Document, Entry, Fields, read_text
 
 TOP_KEYS = (
     "netemu", "name", "zone", "regions", "clients", "dns", "services", "paths", "kernel", "traffic",
+    "wan",
 )  # fmt: skip
 REGION_KEYS = ("location", "servers", "services", "tags")
 REGION_SERVICE_KEYS = ("servers",)
@@ -37,7 +40,7 @@ DNS_KEYS = (*POLICY_KEYS, "servers")
 NAME_SERVER_KEYS = ("location", "tags")
 LOCATION_KEYS = ("lat", "lon")
 TRAFFIC_KEYS = ("rate",)
-LATER_TOP = ("underlay", "wan", "pops", "transit", "anycast", "ipv6", "sites")
+LATER_TOP = ("underlay", "pops", "transit", "anycast", "ipv6", "sites")
 LATER_PART = ("image", "command", "environment", "protocols", "tls", "asn", "prefix")
 SITES_MAX = 60  # containers and paths grow with it: 60 sites have 3540 paths
 SERVERS_MAX = 20
@@ -68,16 +71,18 @@ def load_topology(path: Path) -> Topology:
 
 
 def parse_topology(text: str, file: str) -> Topology:
-    """The topology that `text` describes; `file` is what messages call it. FileProblems lists
-    everything that is wrong with it."""
+    """The topology that `text` describes; `file` is what messages call it, and by it traces beside
+    it are found, which are in the topology's `source` then. FileProblems lists everything that is
+    wrong."""
     document = Document(file)
     top = document.root(text).fields(TOP_KEYS, LATER_TOP)
-    topology = _read_topology(top, text)
+    topology = _read_topology(top)
+    topology = replace(topology, source=document.self_contained(text))
     document.raise_problems()
     return topology
 
 
-def _read_topology(top: Fields, text: str) -> Topology:
+def _read_topology(top: Fields) -> Topology:
     top.check_version()
     name_entry = top.required("name", "name: two-region")
     name = name_entry.value(label, "lab") if name_entry else "lab"
@@ -93,6 +98,9 @@ def _read_topology(top: Fields, text: str) -> Topology:
     services = read_services(top.get("services"), policy, known, regions)
     _check_service_names(top, services, servers)
     paths, kernel, traffic = (top.get(key) for key in ("paths", "kernel", "traffic"))
+    settings, driver = read_paths(paths, sites) if paths else (), read_driver(top.get("wan"))
+    if paths:
+        check_paths(driver, paths, settings)
     return Topology(
         name=name,
         zone=top.value("zone", zone_name, f"{name}.test"),
@@ -100,10 +108,10 @@ def _read_topology(top: Fields, text: str) -> Topology:
         cities=cities,
         name_servers=servers,
         services=services,
-        paths=read_paths(paths, sites) if paths else (),
+        paths=settings,
         kernel=_read_kernel(kernel) if kernel else {},
+        driver=driver,
         light_traffic=_read_traffic(traffic) if traffic else 5.0,
-        source=text,
     )
 
 

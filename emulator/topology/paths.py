@@ -6,20 +6,16 @@ is put together, and a value said twice is a problem.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from emulator.errors import suggest
-from emulator.scalars import duration, rate, share
+from emulator.pathentries import VALUE_KEYS, read_path_name, read_trace, read_values
+from emulator.pathvalues import show_ms, words_of
 from emulator.topology.model import PathSetting
-from emulator.yamlfile import Entry, Fields
+from emulator.yamlfile import Entry
 
-PATH_KEYS = ("one_way", "rtt", "jitter", "loss", "rate", "queue")
-_PATH = re.compile(r"\s*(\S+?)\s*(->|\.\.)\s*(\S+?)\s*")
-_VALUES = ("one_way_s", "jitter_s", "loss", "rate_bps", "queue_s")
-_ONE_WAY = duration("0s", "10s")  # above 10 s nothing on a network is still waiting
-_RTT = duration("0s", "20s")
+PATH_KEYS = (*VALUE_KEYS, "trace")
 
 
 def read_paths(entry: Entry, sites: Collection[str]) -> tuple[PathSetting, ...]:
@@ -33,62 +29,58 @@ def read_paths(entry: Entry, sites: Collection[str]) -> tuple[PathSetting, ...]:
             found[direction] = _merge(earlier, setting, path) if earlier else setting
             said_last[direction] = path
     for direction, setting in found.items():
-        _check_jitter(setting, said_last[direction])
+        _check(setting, said_last[direction])
     return tuple(found.values())
 
 
-def _check_jitter(setting: PathSetting, entry: Entry) -> None:
-    one_way_s, jitter_s = setting.one_way_s, setting.jitter_s
-    if one_way_s is not None and jitter_s is not None and jitter_s > one_way_s:
-        what = f"a jitter of {jitter_s * 1e3:g} ms exceeds the delay of {one_way_s * 1e3:g} ms"
-        entry.problem(what, "the delay varies by +- the jitter and cannot go below 0")
+def _check(setting: PathSetting, entry: Entry) -> None:
+    """What one value must know of another; where the places decide the delay, the plan checks."""
+    steps = setting.trace.steps if setting.trace else ()
+    values = dict(setting.values)
+    for _, changed in ((0, {}), *steps):
+        values |= changed
+        if values.get("jitter_ns", 0) > values.get("delay_ns", values.get("jitter_ns", 0)):
+            jitter, delay = show_ms(values["jitter_ns"]), show_ms(values["delay_ns"])
+            what = f"a jitter of {jitter} exceeds the delay of {delay}"
+            entry.problem(what, "the delay varies by +- the jitter and cannot go below 0")
+            break
+    if setting.values.get("aqm") and not any("rate_bps" in v for _, v in ((0, values), *steps)):
+        what = f"{setting.values['aqm']} looks after a queue, and without a rate there is none"
+        entry.problem(what, "write for example rate: 10mbit")
 
 
 def _read_path(name: str, entry: Entry, sites: Collection[str]) -> Iterator[PathSetting]:
     fields = entry.fields(PATH_KEYS)
-    parts = _PATH.fullmatch(name)
-    if parts is None:
-        entry.problem(f"{name!r} is no path", "write us-east->eu-west, or us-east..eu-west")
+    try:
+        source, target, is_pair = read_path_name(name)
+    except ValueError as error:
+        what, _, hint = str(error).partition("; ")
+        entry.problem(what, hint)
         return
-    source, arrow, target = parts.groups()
     for site in (source, target):
         if site not in sites:
             hint = suggest(site, sites) or f"sites here: {', '.join(sites)}"
             entry.problem(f"leads to nowhere: no site is called {site!r}", hint)
     if source == target:
         entry.problem("leads from a site to itself", "a site's own network has no delay to set")
-    if arrow == "->" and "rtt" in fields:
-        entry.problem("rtt speaks of a pair", f"write one_way, or {source}..{target}")
-    setting = _read_setting(source, target, entry, fields)
-    yield setting
-    if arrow == ".." and source != target:
-        yield replace(setting, source=target, target=source)
-
-
-def _read_setting(source: str, target: str, entry: Entry, fields: Fields) -> PathSetting:
-    one_way_s = fields.value("one_way", _ONE_WAY, None)
-    if "rtt" in fields:
-        if "one_way" in fields:
-            entry.problem("rtt and one_way speak of the same delay", "keep one of them")
-        rtt_s = fields.value("rtt", _RTT, 0.0)
-        one_way_s = rtt_s / 2
-    return PathSetting(
+    trace = fields.get("trace")
+    setting = PathSetting(
         source=source,
         target=target,
         line=entry.line,
-        one_way_s=one_way_s,
-        jitter_s=fields.value("jitter", duration("0s", "10s"), None),
-        loss=fields.value("loss", share, None),
-        rate_bps=fields.value("rate", rate("1kbit", "100gbit"), None),
-        queue_s=fields.value("queue", duration("1ms", "60s"), None),
+        values=read_values(fields, name),
+        trace=read_trace(trace, name) if trace else None,
     )
+    yield setting
+    if is_pair and source != target:
+        yield replace(setting, source=target, target=source)
 
 
 def _merge(earlier: PathSetting, later: PathSetting, entry: Entry) -> PathSetting:
-    said = {key: getattr(later, key) for key in _VALUES if getattr(later, key) is not None}
-    twice = [key for key in said if getattr(earlier, key) is not None]
+    twice = list(words_of(earlier.values.keys() & later.values.keys()))
+    twice += ["trace"] if earlier.trace and later.trace else []
     if twice:
-        keys = ", ".join(key.removesuffix("_s").removesuffix("_bps") for key in twice)
-        what = f"{keys} of {later.source}->{later.target} is said twice"
+        what = f"{', '.join(twice)} of {later.source}->{later.target} is said twice"
         entry.problem(what, f"line {earlier.line} says it first; keep one")
-    return replace(earlier, **said)
+    values = {**earlier.values, **later.values}
+    return replace(earlier, values=values, trace=later.trace or earlier.trace)

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+from emulator.pathschema import path_properties, trace_schema
 from emulator.steering import MULTIVALUE_MAX, AllDown, CheckKind
 from emulator.topology.parse import KERNEL, SERVERS_MAX
 from emulator.topology.policies import DEFAULT_AREA, KINDS, WEIGHT_MAX
 from emulator.topology.profiles import PROFILES
 from emulator.topology.resolvers import resolver_schema
+from emulator.topology.wan import wan_schema
 
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
@@ -34,6 +36,7 @@ def topology_schema() -> Schema:
                 "paths": _paths(),
                 "kernel": _kernel(),
                 "traffic": _traffic(),
+                "wan": wan_schema(),
             },
             required=("netemu", "name", "regions", "clients"),
         ),
@@ -237,16 +240,7 @@ def _rule() -> Schema:
 
 
 def _paths() -> Schema:
-    path = _object(
-        {
-            "one_way": _duration("Delay of each direction."),
-            "rtt": _duration("Round trip, only of a..b; each direction has half of it."),
-            "jitter": _duration("The delay varies within +- this."),
-            "loss": _text(f"^{_UNSIGNED}%$", "Part of the segments that is lost, like 0.1%."),
-            "rate": _text(f"^{_UNSIGNED}[kKmMgG]?([bB][iI][tT]|[bB][pP][sS])$", "Like 100mbit."),
-            "queue": _duration("Longest wait for the rate; default 1s."),
-        }
-    )
+    path = _object(path_properties() | {"trace": trace_schema()})
     return {
         "type": "object",
         "description": "a->b is one direction, a..b both.",

@@ -313,6 +313,7 @@ class FakeWan:
                 f"{names[a]}->{names[b]}": _no_traffic() for a, b in self.lab.overlays.paths()
             },
             "wire": {
+                "driver": self.lab.setup.driver if self.lab.setup else "",
                 "alive": self.lab.setup is not None,
                 "pid": 0,
                 "mover": "",

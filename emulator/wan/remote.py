@@ -65,6 +65,7 @@ class RemoteWan:
             macs=dict(setup.macs),
             paths=[(a, b, impairment.to_json()) for a, b, impairment in setup.paths],
             plan=dict(setup.plan),
+            driver=setup.driver,
         )
 
     def plan(self) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 from emulator.analysis.explain import explain
 from emulator.analysis.moments import moments
 from emulator.analysis.recovery import measure
-from emulator.events import Check, Forced, Generation, Health
+from emulator.events import Check, Forced, Generation, Health, PathChange
 from tests.builders import Story, ns
 
 
@@ -71,3 +71,36 @@ def test_a_state_held_by_hand_during_a_fault_is_part_of_the_explanation():
     (said,) = explain(measure(history), history)
     assert "held by hand, whatever their checks said: eu-west drained (ns1)." in said
     assert "forced down" not in said
+
+
+def changed(at: float, path: str, values: dict[str, Any], by: str = "hand") -> PathChange:
+    source, target = path.split("->")
+    return PathChange(t=ns(at), source=source, target=target, values=values, by=by)
+
+
+def test_a_change_of_a_path_is_one_line_for_both_directions():
+    """In words, and when it is as the file says again."""
+    story, slow = Story().requests(0, 30), {"delay_ns": 100_000_000, "loss": 0.02}
+    pair = ("us-east->paris", "paris->us-east")
+    story.events += [changed(5, path, slow) for path in pair]
+    story.events += [changed(9, "paris->ns1", {"rate_bps": 0})]
+    story.events += [changed(12, path, {}, "clear") for path in (*pair, "paris->ns1")]
+    assert told(story)[1:] == [
+        "paris..us-east: 100 ms, loss 2 %",
+        "paris->ns1: no limit of the rate",
+        "paris..us-east and paris->ns1: as the file says again",
+    ]
+
+
+def test_a_trace_is_said_once_and_its_other_steps_are_counted():
+    """Also where it plays on many paths."""
+    story = Story().requests(0, 30)
+    for city in ("a", "b", "c", "d"):
+        for n in range(20):
+            values = {"delay_ns": n * 1_000_000}
+            story.events.append(changed(2 + n, f"us-east->{city}", values, "trace"))
+    story.events.append(changed(4, "ns1->a", {"loss": 0.5}, "trace"))
+    first, second = told(story)[1:]
+    names = "us-east->a, us-east->b, us-east->c and 1 more paths"
+    assert first == f"{names}: 0 ms (by its trace); 19 more steps in 19 s"
+    assert second == "ns1->a: loss 50 % (by its trace)"

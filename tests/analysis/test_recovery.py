@@ -308,6 +308,14 @@ def test_recovery_only_by_the_heal_is_said():
     assert row.reason == "only once the fault was healed"
 
 
+def test_a_request_that_waited_for_the_heal_recovered_with_it():
+    """It started before, and its SYN was sent again until somebody was there."""
+    story = Story().fault(10, healed=30).requests(0, 10).dead(10, 29)
+    story.requests(29, 30, takes=1.5).requests(30, 40)
+    (row,) = measure(story.history()).faults[0].rows
+    assert [row.recovery_s, row.with_heal] == [pytest.approx(19.0), True]
+
+
 def test_where_a_draw_decides_nobody_goes_home():
     """A city that is sent to several regions has none that it could return to."""
     sent_to = {"new-york": {"regions": ["us-east", "eu-west"], "because": "by weight"}}

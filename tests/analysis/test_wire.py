@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from emulator.analysis.agreement import agreement
 from emulator.analysis.recovery import measure
-from emulator.analysis.wire import agreement, doubts, schedule_quality
+from emulator.analysis.wire import doubts, schedule_quality
 from emulator.events import Daemon, Lost, Wire
 from tests.builders import Story, ns
 
@@ -37,6 +38,7 @@ def test_client_and_wire_agree_by_port_and_address():
 def test_what_only_one_side_knows_is_counted():
     """A handshake without a SYN, and a SYN without a client; a health check is no client's."""
     story = Story().requests(0, 0.05).requests(0, 0.05, city="paris", kind="udp")
+    story.packet(-0.5, "syn", "ns2", "eu-west", src="198.18.6.53:5", dst="198.18.2.254:9001")
     story.packet(3, "syn", "ns1", "eu-west", src="198.18.5.53:5", dst="198.18.2.254:9001")
     story.packet(3, "syn", "paris", "eu-west", src="10.5.0.2:5", dst="198.18.2.1:80")
     found = agreement(story.history())

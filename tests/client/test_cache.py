@@ -125,4 +125,5 @@ def test_stopping_forgets(start, both, dns):
     assert len(dns.asked) == 1
     run.send(op="stop")
     run.send(op="traffic", loads=loads(http=held))
-    run.until(lambda _: len(dns.asked) == 2)
+    # More than two where an answer takes longer than it is to the next request.
+    run.until(lambda _: len(dns.asked) > 1)

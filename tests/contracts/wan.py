@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from emulator.drivers import DRIVERS
 from emulator.errors import HostSilent, WanError
 from emulator.impairment import Overlay, Trace
 from emulator.wan.base import Event, FaultRecord
@@ -67,6 +68,7 @@ class WanContract:
     def test_stats_name_every_path_and_the_newest_event(self, wan):
         """Counters by "a->b", and the number that the last event got."""
         assert set(wan.stats()["paths"]) == {"east->west", "west->east"}
+        assert wan.stats()["wire"]["driver"] in DRIVERS
         before = wan.stats()["seq"]
         wan.mark(note("one more"))
         assert wan.stats()["seq"] > before

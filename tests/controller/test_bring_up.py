@@ -7,7 +7,6 @@ import pytest
 from emulator.controller.lab import WAN, Lab, Progress, bring_up, lab_names, remove_lab, wan_spec
 from emulator.engine.base import ContainerSpec
 from emulator.errors import EngineError, NotReady, UsageError, WanError
-from emulator.impairment import Overlay
 from tests.controller.test_phase import VANTAGES
 from tests.controller.world import IMAGE, World, silent_progress
 from tests.plan.worlds import plan_of
@@ -121,14 +120,17 @@ def test_a_lab_of_the_same_name_is_never_touched(world, lab):
 
 def test_a_path_that_is_not_as_set_is_named(beside, monkeypatch):
     """NotReady after the probes' time, with what was set and what was measured."""
-    setup = beside.wan.setup
+    probed = beside._probed
+    numbers = {site.number: site for site in beside.plan.sites}
 
-    def setup_slow(values):
-        setup(values)
-        beside.wan.lay("fog", [(1, 3)], Overlay(delay_ns=7_000_000))
-        beside.wan.lay("wall", [(2, 3)], Overlay(cut=True))
+    def probed_wrong(target: str) -> dict[str, int]:
+        seen: dict[str, int] = probed(target)
+        if target == numbers[3].name:
+            seen[numbers[1].wan_address] += 7_000_000
+            del seen[numbers[2].wan_address]
+        return seen
 
-    monkeypatch.setattr(beside.wan, "setup", setup_slow)
+    monkeypatch.setattr(beside, "_probed", probed_wrong)
     with pytest.raises(NotReady) as caught:
         beside.up()
     message = str(caught.value)

@@ -160,5 +160,6 @@ def test_it_says_what_was_asked_and_where_it_ran(world, lab, header):
     assert header.preferred["paris"] == ["eu-west", "us-east"]
     assert header.sent_to["paris"] == {"regions": ("eu-west",), "because": ""}
     assert header.environment["congestion_control"] == "cubic"
+    assert header.environment["wan"] == "user-space wire (AF_PACKET)"
     assert header.t == world.clock.now_ns()
     assert header.wall.endswith("+00:00")

@@ -205,6 +205,31 @@ def test_a_partition_of_one_direction(world, lab):
     assert (overlays.effective((1, 4)).cut, overlays.effective((4, 1)).cut) == (False, True)
 
 
+def test_a_citys_paths_are_cut_each_for_itself(world, lab):
+    """One way from a region, the other way to a second, both ways to a name server: each is a fault
+    of its own and heals alone, and every other path stays whole. So a city can lose what everybody
+    else has."""
+    overlays, plan = world.wan.lab.overlays, lab.plan
+    number = {site.name: site.number for site in plan.sites}
+
+    def cut() -> set[tuple[str, str]]:
+        ways = {(a, b) for a in number for b in number if a != b}
+        return {(a, b) for a, b in ways if overlays.effective((number[a], number[b])).cut}
+
+    out, into = {"direction": 1.0}, {"direction": -1.0}
+    inject(lab, ["us-east"], "partition", ["paris"], out)
+    inject(lab, ["eu-west"], "partition", ["paris"], into)
+    inject(lab, ["paris"], "partition", ["ns1"])
+    ns1 = {("paris", "ns1"), ("ns1", "paris")}
+    assert cut() == {("us-east", "paris"), ("paris", "eu-west"), *ns1}
+    heal(lab, ["eu-west"])
+    assert cut() == {("us-east", "paris"), *ns1}
+    heal(lab, ["us-east"])
+    assert cut() == ns1
+    heal(lab, ["ns1"])
+    assert cut() == set()
+
+
 def test_the_load_generator_survives_its_city(world, lab):
     """Power on a city cuts its paths and kills its resolver; the client lives to report."""
     inject(lab, ["paris"], "power")

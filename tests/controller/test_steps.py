@@ -10,9 +10,23 @@ import pytest
 
 from emulator.clock import NS_PER_S
 from emulator.controller.lab import Lab
+from emulator.controller.paths import change_paths, clear_paths
 from emulator.controller.runner import Recorded, run_scenario
+from emulator.errors import UsageError
 from emulator.events import Generation, Wait
-from emulator.scenario.model import Condition, Heal, Kill, Load, Scenario, Step, Traffic, WaitUntil
+from emulator.impairment import Trace
+from emulator.scenario.model import (
+    ClearPath,
+    Condition,
+    Heal,
+    Kill,
+    Load,
+    Scenario,
+    SetPath,
+    Step,
+    Traffic,
+    WaitUntil,
+)
 from tests.controller.world import World
 
 EAST, WEST = ("us-east",), ("eu-west",)
@@ -202,3 +216,59 @@ def test_a_wait_may_come_before_the_first_fault(world, play):
     play(WaitUntil(0.0, DOWN, 1.0), Kill(5.0, EAST, "brownout", settings=SLOW))
     assert world.phases() == []
     assert [wait.met for wait in waits(world)] == [False]
+
+
+def changes(world: World) -> list[tuple[str, dict[str, object], str, float]]:
+    """Every change of a path, in seconds after the start of the traffic."""
+    zero = next(e["t"] for e in world.said("note") if e["text"] == "traffic")
+    return [
+        (f"{e['source']}->{e['target']}", e["values"], e["by"], (e["t"] - zero) / NS_PER_S)
+        for e in world.said("path")
+    ]
+
+
+def test_a_path_is_set_for_a_while_and_as_the_file_says_again(world, play):
+    """Both directions at once; what is not cleared by a step is cleared at the end."""
+    slow, lossy = {"delay_ns": 90_000_000}, {"loss": 0.02}
+    play(
+        SetPath(5.0, "us-east..paris", slow, for_s=3.0),
+        SetPath(6.0, "paris->ns1", lossy),
+        SetPath(7.0, "us-east->ns1", lossy),
+        ClearPath(9.0, "us-east->ns1"),
+    )
+    assert changes(world) == [
+        ("us-east->paris", slow, "hand", 5.0),
+        ("paris->us-east", slow, "hand", 5.0),
+        ("paris->ns1", lossy, "hand", 6.0),
+        ("us-east->ns1", lossy, "hand", 7.0),
+        ("us-east->paris", {}, "clear", 8.0),
+        ("paris->us-east", {}, "clear", 8.0),
+        ("us-east->ns1", {}, "clear", 9.0),
+        ("paris->ns1", {}, "clear", 20.0),
+    ]
+
+
+def test_a_trace_plays_from_a_steps_moment_until_it_is_cleared(world, play):
+    """The lab plays it, so nothing of it is done here."""
+    trace = Trace(((0, {"delay_ns": 40_000_000}), (NS_PER_S, {"delay_ns": 80_000_000})))
+    play(SetPath(5.0, "us-east->paris", {"loss": 0.01}, trace), ClearPath(8.0))
+    assert [(values, by) for _, values, by, _ in changes(world)] == [
+        ({"loss": 0.01}, "hand"), ({"delay_ns": 40_000_000}, "trace"), ({}, "clear"),
+    ]  # fmt: skip
+    assert world.wan.lab.playing == {}
+
+
+def test_the_lab_ends_a_flap_by_itself(world, play):
+    """No step heals it; where the run ends before it does, the run heals it."""
+    rhythm = {"every_s": 2.0, "for_s": 6.0}
+    play(Kill(5.0, EAST, "flap", settings=rhythm, for_s=6.0))
+    assert times(world, "healed") == [("flap us-east", "healed", 20.0)]
+
+
+def test_a_run_begins_with_paths_as_the_file_says(world, lab, play):
+    """Else its header would tell of other paths than its clients met."""
+    change_paths(lab, "us-east..paris", {"loss": 0.02})
+    with pytest.raises(UsageError, match=r"us-east->paris, paris->us-east of lab .* --clear"):
+        play(Kill(5.0, EAST))
+    clear_paths(lab)
+    play(Kill(5.0, EAST))

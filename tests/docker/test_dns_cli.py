@@ -4,83 +4,26 @@ one types at name servers."""
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from emulator.errors import Exit
 from tests.capture import wait_until
-from tests.cli import PROGRAM, ROOT, Running, Said, netemu
-from tests.page import Run, Write, steps
+from tests.cli import ROOT, Running, Said, netemu
+from tests.docker.reader import Reader, followed
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
 PAGE = ROOT / "docs" / "dns.md"
 LAB = f"gslb-{uuid.uuid4().hex[:6]}"
-# What the page's reader types as `netemu`: the program, told which lab is meant.
-NETEMU = f"""\
-#!/bin/sh
-command=$1; shift
-case $command in
-    up) set -- up "$@" --name {LAB};;
-    down) set -- down {LAB};;
-    status) set -- status {LAB};;
-    exec|kill|heal) set -- $command --lab {LAB} "$@";;
-    dns) [ "$1" = top ] && set -- dns "$@" {LAB} || set -- dns "$@" --lab {LAB};;
-    *) set -- $command "$@";;
-esac
-exec {PROGRAM} "$@"
-"""
-
-
-@dataclass
-class Reader:
-    """Somebody who does what the page says."""
-
-    work: Path
-    said: dict[str, str] = field(default_factory=dict)  # by block of commands
-
-    def do(self, step: Write | Run) -> None:
-        if isinstance(step, Write):
-            (self.work / step.name).write_text(step.text)
-            return
-        path = f"{self.work}:{os.environ['PATH']}"
-        done = subprocess.run(
-            ["bash", "-e", "-o", "pipefail", "-c", step.script], cwd=self.work, timeout=120,
-            env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        self.said[step.script] = done.stdout + done.stderr
-        assert done.returncode == step.code, f"{step.script}\n{self.said[step.script]}"
-
-    def read(self, word: str) -> str:
-        """What the first block with this word in it said."""
-        return next(said for script, said in self.said.items() if word in script)
 
 
 @pytest.fixture(scope="module")
 def reader(image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     """Has followed the page up to its `netemu down`; the rest is done at the end."""
-    reader = Reader(tmp_path_factory.mktemp("page"))
-    program = reader.work / "netemu"
-    program.write_text(NETEMU)
-    program.chmod(0o755)
-    all_steps = list(steps(PAGE))
-    down = next(
-        i for i, s in enumerate(all_steps) if isinstance(s, Run) and "netemu down" in s.script
-    )
-    try:
-        for step in all_steps[:down]:
-            reader.do(step)
-        yield reader
-        for step in all_steps[down:]:
-            reader.do(step)
-    finally:
-        netemu("down", LAB)
+    yield from followed(PAGE, LAB, tmp_path_factory.mktemp("page"))
 
 
 def explained(city: str, server: str = "ns1") -> dict[str, object]:

@@ -11,7 +11,7 @@ import pytest
 from emulator.clock import NS_PER_S
 from emulator.controller.inject import heal, heal_everything, heal_one, inject
 from emulator.controller.lab import locked
-from emulator.controller.ready import misfits, wait_until_ready
+from emulator.controller.ready import misfits, steady_paths, wait_until_ready
 from emulator.engine.base import ContainerState
 from emulator.errors import UsageError
 from emulator.wan.base import FaultRecord
@@ -64,7 +64,9 @@ def differences(world: World) -> list[str]:
         for host in lab.plan.hosts
     }
     wrong += [f"{host}: {told[host]}" for host in wanted if told[host] != wanted[host]]
-    return wrong + misfits(lab.plan, wait_until_ready(lab.plan, lab.wan))
+    return wrong + list(
+        misfits(steady_paths(lab.wan), wait_until_ready(lab.plan, lab.wan)).values()
+    )
 
 
 def serves_everyone(world: World) -> None:

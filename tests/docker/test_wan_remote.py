@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from emulator.drivers import DriverName
 from emulator.engine.base import Engine
 from emulator.errors import WanError
 from emulator.impairment import Overlay
@@ -34,8 +35,8 @@ _CUT = Overlay(cut=True)
 _NEAR_WAN, _FAR_WAN, _SERVER_LAN = "100.64.0.1", "100.64.0.2", "10.1.0.11"
 
 
-def _world(engine: Engine, image: str) -> World:
-    return World(engine, f"test-{uuid.uuid4().hex[:8]}", image)
+def _world(engine: Engine, image: str, driver: DriverName = "userspace") -> World:
+    return World(engine, f"test-{uuid.uuid4().hex[:8]}", image, driver)
 
 
 @pytest.fixture(scope="module")
@@ -247,6 +248,21 @@ class TestHosts:
         assert event["detail"] == "SIGKILL"
         assert "sleep" not in wan.host(SERVER, "run", argv=["cat", "/proc/2/cmdline"])["out"]
         assert wan.host(SERVER, "status") == {"daemons": {name: "ended SIGKILL"}}
+
+
+def test_a_kernel_without_netem_says_so_and_what_to_do(engine, image):
+    """Where it has netem it is the WAN; where not, setting up fails before anything is wired."""
+    world = _world(engine, image, "netem")
+    try:
+        wan = world.start()
+    except WanError as error:
+        assert re.search(
+            r"this kernel cannot be the WAN .*sch_netem.*sch_htb.*leave `wan:", str(error)
+        )
+    else:
+        assert wan.stats()["wire"]["driver"] == "netem"
+    finally:
+        world.remove()
 
 
 def test_when_the_wan_container_dies_everyone_hears(own_world):

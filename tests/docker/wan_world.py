@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from emulator.drivers import DriverName
 from emulator.engine.base import ContainerSpec, Engine
 from emulator.impairment import Impairment
 from emulator.wan.base import HostWiring, WanSetup
@@ -55,12 +56,13 @@ def wiring(host: str) -> HostWiring:
     return HostWiring(host, site, interfaces, loopback[host], routes[host], neighbours[host])
 
 
-def setup() -> WanSetup:
+def setup(driver: DriverName = "userspace") -> WanSetup:
     return WanSetup(
         sites=((EAST, "east", True), (WEST, "west", False)),
         macs={mac(EAST, 1): EAST, mac(WEST, 1): WEST},
         paths=tuple((a, b, Impairment(delay)) for (a, b), delay in ONE_WAY_NS.items()),
         plan={"lab": "by-hand", "topology": "none", "digest": "0"},
+        driver=driver,
     )
 
 
@@ -71,6 +73,7 @@ class World:
     engine: Engine
     lab: str
     image: str
+    driver: DriverName = "userspace"
     pids: dict[str, int] = field(default_factory=dict)
     clients: list[RemoteWan] = field(default_factory=list)
 
@@ -88,7 +91,7 @@ class World:
         for host in _LEGS:
             self.restart(host)
         wan = self.client()
-        wan.setup(setup())
+        wan.setup(setup(self.driver))
         wan.wire([(wiring(host), pid) for host, pid in self.pids.items()])
         return wan
 

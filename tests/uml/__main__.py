@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 from tests.uml.boot import NoKernel, run_inside
@@ -16,6 +17,7 @@ def _say(line: str) -> None:
 
 def main() -> int:
     pytest = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *sys.argv[1:]]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and take the kernel along
     try:
         ended = run_inside(pytest, _LIMIT_S, _say)
     except NoKernel as error:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class Ended(NamedTuple):
 
     code: int | None  # None: the kernel ended, or was ended, before the command did
     output: str
+    kernel: str  # its release; empty: it did not come so far that a command could be run
     files: dict[str, str]  # by name, what it wrote to the directory named by $NETEMU_OUT
 
 
@@ -52,7 +54,7 @@ def run_inside(
             file.name: file.read_text(errors="replace") for file in out.iterdir() if file.is_file()
         }
     code = files.pop("code", "")
-    return Ended(int(code) if code else None, output, files)
+    return Ended(int(code) if code else None, output, files.pop("booted", ""), files)
 
 
 def _options(out: Path) -> list[str]:
@@ -84,27 +86,28 @@ def _boot(
         text=True,
         errors="replace",
     )
-    signal_after = subprocess.Popen(  # a reader that waits for a line cannot look at a clock
-        ["sh", "-c", f"sleep {timeout_s:g}; kill -9 -{process.pid}"], start_new_session=True
-    )
+    # A reader that waits for a line cannot look at a clock.
+    limit = threading.Timer(timeout_s, _end, [process])
+    limit.start()
+    assert process.stdout is not None
     try:
         said = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            said.append(line.replace("\r", ""))
-            if on_output is not None:
-                on_output(said[-1])
+        with process.stdout:
+            for line in process.stdout:
+                said.append(line.replace("\r", ""))
+                if on_output is not None:
+                    on_output(said[-1])
         return "".join(said)
     finally:
+        limit.cancel()
         _end(process)
-        _end(signal_after)
+        process.wait()
 
 
-def _end(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[str]) -> None:
     """With all of its session: an UML that was killed leaves stopped children behind."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 def _shim() -> Path:

@@ -19,6 +19,7 @@ _RDONLY = 1
 _MODULES = (
     "veth", "bridge", "sch_htb", "sch_netem", "sch_tbf", "sch_codel",
     "sch_ingress", "cls_matchall", "act_skbedit",
+    "ifb", "cls_flower", "act_mirred",  # for duplicates
 )  # fmt: skip
 
 
@@ -47,6 +48,7 @@ def _run(job: dict[str, object]) -> int:
 def main(out: str) -> None:
     try:
         _prepare(out)
+        Path("/run/out/booted").write_text(platform.release())
         code = _run(json.loads(Path("/run/out/job.json").read_text()))
         Path("/run/out/code").write_text(str(code))
     except Exception:  # noqa: BLE001  (a PID 1 that ends is a panic that says nothing)

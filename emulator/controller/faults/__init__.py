@@ -12,6 +12,7 @@ from emulator.controller.faults.base import FaultType
 from emulator.controller.faults.brownout import Brownout
 from emulator.controller.faults.crash import Crash
 from emulator.controller.faults.drain import Drain
+from emulator.controller.faults.flap import Flap
 from emulator.controller.faults.force import Force
 from emulator.controller.faults.freeze import Freeze
 from emulator.controller.faults.partition import Partition
@@ -19,5 +20,5 @@ from emulator.controller.faults.power import Power
 
 FAULTS: Mapping[str, FaultType] = {
     fault.kind: fault
-    for fault in (Power(), Crash(), Freeze(), Drain(), Partition(), Brownout(), Force())
+    for fault in (Power(), Crash(), Freeze(), Drain(), Partition(), Flap(), Brownout(), Force())
 }

@@ -1,4 +1,4 @@
-"""Brown-out: delay, loss and rate of the target's paths get worse; nothing dies."""
+"""Brown-out: the target's paths get worse; nothing dies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ DEFAULTS = {"delay_s": 0.1, "loss": 0.05, "rate_bps": 0.0}
 
 
 class Brownout:
-    """Settings: `delay_s` added each way, `loss` 0 to 1, `rate_bps` (0: as it was)."""
+    """Settings: `delay_s` and `jitter_s` added each way, `rate_bps` (0: as it was), and the shares,
+    0 to 1: `loss`, `duplicate`, `corrupt`, `reorder`."""
 
     kind: ClassVar[str] = "brownout"
 
@@ -21,8 +22,12 @@ class Brownout:
         settings = fault.settings or DEFAULTS
         overlay = Overlay(
             delay_ns=round(settings.get("delay_s", 0.0) * 1e9),
-            loss=settings.get("loss", 0.0),
+            jitter_ns=round(settings.get("jitter_s", 0.0) * 1e9),
             rate_bps=round(settings.get("rate_bps", 0.0)),
+            loss=settings.get("loss", 0.0),
+            duplicate=settings.get("duplicate", 0.0),
+            corrupt=settings.get("corrupt", 0.0),
+            reorder=settings.get("reorder", 0.0),
         )
         return lab.wan.lay(fault.id, paths_of(lab, fault.sites), overlay)
 

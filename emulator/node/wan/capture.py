@@ -155,7 +155,7 @@ class Reader:
         self._bit = 1 << self._own_number()
         self._numbers = frozenset(numbers)
         self._snap = snap
-        self._next: int | None = None  # number of the record that comes next
+        self.next: int | None = None  # number of the record that comes next
         self.lost = 0  # records that were overwritten before they were read
         with self._changing():
             for number in range(_PATHS):  # also what a dead reader with this bit left
@@ -189,21 +189,45 @@ class Reader:
 
     def read(self) -> list[Captured]:
         """What came since, about a megabyte of it at once; empty when there is nothing."""
+        data, at, found = self.chunk(), 0, []
+        while at < len(data):
+            record, size = self.one(data, at)
+            if not size:
+                break
+            at += size
+            if record is not None:
+                found.append(record)
+        return found
+
+    def chunk(self) -> bytes:
+        """Records as they stand in the ring, about a megabyte of what came since; empty when there
+        is nothing. To be taken by `one` or `passed`, in order."""
         written = self._words[_WRITTEN]
         at = self._position % RING
         size = min(written - self._position, RING - at, _CHUNK)
         data = self._map[START + at : START + at + size]
         if self._words[_WRITTEN] - self._position > RING - _MARGIN:
             self._position = self._words[_WRITTEN]  # the only sure beginning of a record
-            return []
-        found = []
-        for record, behind in _records(data):
-            self._position += behind
-            if record is not None:
-                self._count_lost(record.seq)
-                if record.number in self._numbers:
-                    found.append(self._as_wanted(record))
-        return found
+            return b""
+        return data
+
+    def one(self, data: bytes, at: int) -> tuple[Captured | None, int]:
+        """The record at a place of a chunk, None for one that is not wanted, and its size; 0: it
+        goes on in the next chunk."""
+        record, size = _record_at(data, at)
+        self._position += size
+        if record is None:
+            return None, size
+        self._count_lost(record.seq)
+        return (self._as_wanted(record) if record.number in self._numbers else None), size
+
+    def passed(self, size: int, following: int, lost: int) -> None:
+        """Somebody else took so many bytes of a chunk; the number that comes next, and how many
+        were missing among them."""
+        self._position += size
+        self.next = following
+        if lost < _NUMBERS // 2:
+            self.lost += lost
 
     def _as_wanted(self, record: Captured) -> Captured:
         """Another reader may keep more of a frame than we want."""
@@ -212,10 +236,10 @@ class Reader:
         return record._replace(frame=record.frame[: self._snap])
 
     def _count_lost(self, seq: int) -> None:
-        missing = 0 if self._next is None else (seq - self._next) % _NUMBERS
+        missing = 0 if self.next is None else (seq - self.next) % _NUMBERS
         if missing < _NUMBERS // 2:  # else it is not we who lost: the wire was started anew
             self.lost += missing
-        self._next = (seq + 1) % _NUMBERS
+        self.next = (seq + 1) % _NUMBERS
 
     def _own_number(self) -> int:
         """Locks end with their owner, so a number is free again however its reader ended."""
@@ -244,19 +268,18 @@ def _lock(fd: int, how: int, kind: int, byte: int) -> None:
     fcntl.fcntl(fd, how, struct.pack("hhqqi4x", kind, os.SEEK_SET, byte, 1, 0))
 
 
-def _records(data: bytes) -> Iterator[tuple[Captured | None, int]]:
-    """Each whole record, or None for a filler, with its size. What no writer writes ends the data:
-    a machine without order among its stores may show `written` early."""
-    at = 0
-    while at < len(data):
-        size, seq = _FILLER_HEAD.unpack_from(data, at)
-        is_record = seq != _FILLER and size % 8 == 0 and HEADER.size + VNET < size < _MARGIN
-        if is_record and at + size > len(data):
-            return
-        if not is_record and seq != _FILLER:
-            size = len(data) - at
-        yield _record(data, at) if is_record else None, size
-        at += size
+def _record_at(data: bytes, at: int) -> tuple[Captured | None, int]:
+    """A whole record, or None for a filler, with its size; 0: the rest of it is not here. What no
+    writer writes ends the data: a machine without order among its stores may show `written`
+    early."""
+    size, seq = _FILLER_HEAD.unpack_from(data, at)
+    if seq == _FILLER:
+        return None, size
+    if size % 8 or not HEADER.size + VNET < size < _MARGIN:
+        return None, len(data) - at
+    if at + size > len(data):
+        return None, 0
+    return _record(data, at), size
 
 
 def _record(data: bytes, at: int) -> Captured:

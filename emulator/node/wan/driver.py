@@ -1,13 +1,14 @@
 """The seam between the keeper and whatever moves the packets.
 
-`userspace.py` is our own wire process, for any kernel. A driver says what it honours and counts;
-the keeper neither knows nor asks how. Paths are ordered pairs of site numbers.
+`userspace.py` is our own wire process, for any kernel; `netem.py` the kernel's own, where it has
+one. A driver says what it honours and counts; the keeper neither knows nor asks how. Paths are
+ordered pairs of site numbers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from emulator.impairment import Impairment, Pair
 from emulator.node.wan.table import Counters, WireState
@@ -36,6 +37,13 @@ class Driver(Protocol):
     async def start(self, macs: Mapping[str, int]) -> None:
         """Begin, with no port yet. `macs`: each site's MAC address and number."""
 
+    def host_lines(self, interface: str) -> list[str]:
+        """What iproute2 must be told inside a site's host, of its end of the link."""
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises ValueError, naming the value, for what this driver cannot do; `values` are those
+        of an Impairment or an Overlay."""
+
     async def add_port(self, site: int, interface: str) -> None:
         """Join a site by the WAN's end of its link, which is up. Raises OSError, ValueError."""
 
@@ -47,7 +55,7 @@ class Driver(Protocol):
 
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         """Obeyed by the next frame that enters; those under way are not touched. Raises
-        ValueError, naming the value, for what this driver cannot do."""
+        ValueError as `check`."""
 
     def counters(self, paths: Iterable[Pair]) -> Mapping[Pair, Counters]:
         """What happened on these paths since the start."""

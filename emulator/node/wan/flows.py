@@ -135,6 +135,14 @@ class Flows:
                 direction.told = now
                 yield direction
 
+    def forget_site(self, site: int) -> None:
+        """Its link went: what speaks there next is another life of it, which had none of these."""
+        gone = [key for key, direction in self._directions.items() if direction.source == site]
+        for key in gone:
+            direction = self._directions.pop(key)
+            if direction.seen > direction.told:
+                self._set_aside(direction)
+
     def _udp(
         self, frame: bytes, key: bytes, transport: int, end: int, now: int, sites: tuple[int, int]
     ) -> Sight | None:

@@ -74,12 +74,13 @@ class Keeper:
         macs: dict[str, int],
         paths: list[tuple[int, int, dict[str, Any]]],
         plan: dict[str, str],
+        driver: str = "userspace",
     ) -> None:
         if self._plan is not None:
             raise ValueError("this WAN is set up already; a new lab needs a new one")
         self._plan = plan
         base = {(a, b): Impairment.from_json(values) for a, b, values in paths}
-        await self._lab.setup(sites, macs)
+        await self._lab.setup(sites, macs, driver)
         self._overlays = Overlays(base)
         for path, impairment in base.items():
             self._lab.set_path(path, impairment)
@@ -141,6 +142,7 @@ class Keeper:
         pairs = _pairs(paths)
         self._lab.check_ports(ports)
         wanted = Overlay.from_json(overlay)
+        self._lab.check(overlay)
         rhythm = None if pulse is None else Pulse(**pulse)
         self._pulses.end(overlay_id)
         touched = self._overlays.lay(overlay_id, pairs, wanted, ports)
@@ -186,6 +188,7 @@ class Keeper:
     async def op_change(self, paths: list[list[int]], values: dict[str, Any]) -> int:
         self._need_setup()
         pairs = _pairs(paths)
+        self._lab.check(values)
         touched = self._overlays.change(pairs, values)
         self._traces.end(("hand", pair) for pair in pairs)
         return self._set_anew(touched, values, "hand")
@@ -201,6 +204,8 @@ class Keeper:
     ) -> int:
         self._need_setup()
         wanted, layer = Trace.from_json(trace), "file" if is_of_file else "hand"
+        for _, values in wanted.steps:
+            self._lab.check(values)
         trial = Overlays({pair: self._overlays.base(pair) for pair in _pairs(paths)})
         for pair, (_, values) in itertools.product(_pairs(paths), wanted.steps):
             trial.change([pair], values)  # raises for a value that there cannot be, before any is

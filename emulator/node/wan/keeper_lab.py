@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from emulator.node.wan import keeper_links as links
 from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
+from emulator.node.wan.lives import end_of
+from emulator.node.wan.netem import NetemDriver
 from emulator.node.wan.table import MOVERS, Counters
-from emulator.node.wan.userspace import UserspaceDriver, end_of
+from emulator.node.wan.userspace import UserspaceDriver
 
 Tell = Callable[[dict[str, Any]], object]
 Wiring = dict[str, Any]
@@ -40,9 +43,7 @@ class Lab:
         self._tell = tell
         self._forward = forward
         self._sites: dict[int, str] = {}
-        self._driver: Driver = UserspaceDriver(
-            loop, children, self._recorded, self._wire_ended, self._wire_told
-        )
+        self._driver = self._make_driver("userspace")
         self._state = self._driver.state()
         self._wire_ends, self._last_end = 0, ""
         self._wirings: dict[str, Wiring] = {}
@@ -51,8 +52,18 @@ class Lab:
         self._turn = Future()  # of those who change links: one after the other
         self._turn.set()
 
-    async def setup(self, sites: list[tuple[int, str, bool]], macs: dict[str, int]) -> None:
+    def _make_driver(self, name: str) -> Driver:
+        if name == NetemDriver.name:
+            ended = partial(self._driver_ended, "witness")
+            return NetemDriver(self._loop, self._children, self._recorded, ended)
+        ended, told = (partial(task, "wire") for task in (self._driver_ended, self._driver_told))
+        return UserspaceDriver(self._loop, self._children, self._recorded, ended, told)
+
+    async def setup(
+        self, sites: list[tuple[int, str, bool]], macs: dict[str, int], driver: str
+    ) -> None:
         """Bridges, and the driver with the sites' MAC addresses."""
+        self._driver = self._make_driver(driver)
         self._sites = {number: name for number, name, _ in sites}
         links.silence_ipv6()
         started = self._loop.start(self._driver.start(macs))
@@ -100,7 +111,7 @@ class Lab:
         self._wirings[host] = wiring
         try:
             await self._ip(links.link_lines(wiring, pid, cut=is_cut(host)))
-            await self._ip(links.host_lines(wiring), pid)
+            await self._ip([*links.host_lines(wiring), *self._of_driver(wiring)], pid)
             for link in wiring["interfaces"]:
                 if not links.is_lan_port(link):
                     await self._driver.add_port(wiring["site"], link["port"])
@@ -117,6 +128,10 @@ class Lab:
         self._connected[host] = True
         self._tell_daemon(host, "init", "started", "")
         return ""
+
+    def _of_driver(self, wiring: Wiring) -> list[str]:
+        ends = [link["name"] for link in wiring["interfaces"] if not links.is_lan_port(link)]
+        return [line for name in ends for line in self._driver.host_lines(name)]
 
     async def unwire(self, hosts: list[str]) -> None:
         """Forget hosts: the wire's ports, the links, the connections."""
@@ -165,6 +180,10 @@ class Lab:
 
     # Paths and ports
 
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises ValueError for values of a path that the driver cannot set."""
+        self._driver.check(values)
+
     def set_path(self, path: Pair, impairment: Impairment) -> None:
         self._driver.set_path(path, impairment)
 
@@ -192,13 +211,17 @@ class Lab:
         for event in events_of(message, self._sites):
             self._tell(event)
 
-    def _wire_ended(self, code: int) -> None:
+    def _driver_ended(self, name: str, code: int) -> None:
+        """`name`: of the process that did, for the history."""
         self._wire_ends += 1
         self._last_end = end_of(code)
-        self._wire_told("ended", self._last_end)
+        self._driver_told(name, "ended", self._last_end)
+        if name != "wire":  # what it saw is lost; what moves packets moves on
+            where = f"the WAN's {name} ended ({self._last_end})"
+            self._tell({"kind": "lost", "count": 1, "where": where})
 
-    def _wire_told(self, state: str, detail: str) -> None:
-        self._tell_daemon("wan", "wire", state, detail)
+    def _driver_told(self, name: str, state: str, detail: str) -> None:
+        self._tell_daemon("wan", name, state, detail)
 
     async def tell_flows(self) -> None:
         await self._driver.tell_flows()
@@ -218,6 +241,7 @@ class Lab:
                 for pair, stats in self.path_stats(paths).items()
             },
             "wire": {
+                "driver": self._driver.name,
                 "alive": self._driver.alive,
                 "pid": self._driver.pid,
                 "mover": MOVERS[state.mover],

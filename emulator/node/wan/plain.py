@@ -54,6 +54,8 @@ class PlainMover:
         self._poller.add(port.fileno())
 
     def drop_port(self, site: int) -> None:
+        if self._flows is not None:
+            self._flows.forget_site(site)
         port = self._ports.pop(site, None)
         if port is not None:
             del self._sites[port.fileno()]

@@ -12,9 +12,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 # linux/netlink.h, linux/rtnetlink.h
-_REQUEST, _ACK, _ECHO, _REPLACE, _CREATE, _DUMP = 0x1, 0x4, 0x8, 0x100, 0x400, 0x300
+_REQUEST, _ACK, _ECHO, _REPLACE, _EXCLUSIVE, _CREATE, _DUMP = (
+    0x1, 0x4, 0x8, 0x100, 0x200, 0x400, 0x300,
+)  # fmt: skip
 _ERROR, _DONE = 2, 3
-_NEW_QDISC, _GET_QDISC = 36, 38
+_NEW_LINK, _NEW_QDISC, _GET_QDISC, _NEW_FILTER = 16, 36, 38, 44
+_IFNAME, _LINKINFO, _INFO_KIND, _UP = 3, 18, 1, 1  # linux/if_link.h, linux/if.h
+_INGRESS, _ETH_P_ALL = 0xFFFFFFF2, 3  # clsact's, linux/pkt_sched.h
 _KIND, _OPTIONS, _STATS2 = 1, 2, 7
 _BASIC, _QUEUE, _PACKETS64 = 1, 3, 8  # of TCA_STATS2, linux/gen_stats.h
 _HEADER = struct.Struct("=IHHII")
@@ -69,6 +73,22 @@ class TrafficControl:
         body = _TC.pack(0, link, handle, parent, 0)
         body += attribute(_KIND, kind.encode() + b"\0") + attribute(_OPTIONS, options)
         self._request(_NEW_QDISC, _CREATE | _REPLACE, body)
+
+    def add_link(self, name: str, kind: str) -> int:
+        """Make an interface, up; its index. Raises OSError."""
+        body = struct.pack("=BxHiII", 0, 0, 0, _UP, _UP)
+        body += attribute(_IFNAME, name.encode() + b"\0")
+        body += attribute(_LINKINFO, attribute(_INFO_KIND, kind.encode()))
+        self._request(_NEW_LINK, _CREATE | _EXCLUSIVE, body)
+        return socket.if_nametoindex(name)
+
+    def add_ingress_filter(self, link: int, handle: int, kind: str, options: bytes) -> None:
+        """On an interface that has `clsact`, before the filters that `tc` adds unless told where.
+        Raises OSError."""
+        told = 1 << 16 | socket.htons(_ETH_P_ALL)
+        body = _TC.pack(0, link, handle, _INGRESS, told)
+        body += attribute(_KIND, kind.encode() + b"\0") + attribute(_OPTIONS, options)
+        self._request(_NEW_FILTER, _CREATE | _EXCLUSIVE, body)
 
     def qdisc(self, link: int, handle: int) -> Qdisc | None:
         """One of them; None if there is no such."""

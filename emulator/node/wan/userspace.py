@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from emulator.clock import NS_PER_S
 from emulator.impairment import Impairment, Pair
@@ -19,18 +19,12 @@ from emulator.node.children import Children
 from emulator.node.loop import Future, Loop
 from emulator.node.wan.capture import PLACE, Capture
 from emulator.node.wan.keeper_wire import WireEnded, WireProcess
+from emulator.node.wan.lives import TOO_OFTEN, Lives, end_of
 from emulator.node.wan.table import MOVERS, Counters, PathTable, WireState
 
-_ENDS_MOST = 5  # of so many ends and one more
-_ENDS_WITHIN_NS = 10 * NS_PER_S  # in this time, the last is final
 _LOOK_S = 0.25
 _STUCK_NS = NS_PER_S  # it beats every 100 ms; its CPU weight lets nobody keep it off for so long
 _KILLED_AFTER = 20  # looks at the same beat: 5 s
-
-
-def end_of(code: int) -> str:
-    """How a process ended, by its exit code or minus its signal."""
-    return f"exit {code}" if code >= 0 else f"signal {-code}"
 
 
 def _capture_ring() -> int | None:
@@ -66,7 +60,7 @@ class UserspaceDriver:
         self._capture = _capture_ring()
         self._macs: dict[str, int] = {}
         self._interfaces: dict[int, str] = {}  # by site
-        self._ends: deque[int] = deque(maxlen=_ENDS_MOST)  # when the last wires ended
+        self._lives = Lives()
         self._wire: WireProcess | None = None
         self._ready = Future()  # the wire moves packets of every port; failed: none ever will
         self._given_up = ""
@@ -127,16 +121,12 @@ class UserspaceDriver:
                     await wire.add_port(site, interface)
 
     def _ended(self, code: int) -> None:
-        now = time.monotonic_ns()
-        is_hopeless = len(self._ends) == _ENDS_MOST and now - self._ends[0] < _ENDS_WITHIN_NS
-        self._ends.append(now)
         self._same, self._is_stuck = 0, False
         if self._ready.done:
             self._ready = Future()
         self._on_end(code)
-        if is_hopeless:
-            within = f"{_ENDS_MOST + 1} times within {_ENDS_WITHIN_NS / NS_PER_S:g} s"
-            self._give_up(f"ended {within}, the last time by {end_of(code)}")
+        if not self._lives.may_begin(time.monotonic_ns()):
+            self._give_up(f"ended {TOO_OFTEN}, the last time by {end_of(code)}")
         else:
             self._loop.start(self._begin())
 
@@ -167,6 +157,12 @@ class UserspaceDriver:
         if self._wire is None:
             raise ValueError("this WAN was never set up")
         return self._wire
+
+    def host_lines(self, interface: str) -> list[str]:
+        return []
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """It can do all there is."""
 
     async def add_port(self, site: int, interface: str) -> None:
         self._need_wire()

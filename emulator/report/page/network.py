@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from emulator.analysis.measurements import FaultMeasured
 from emulator.analysis.timeline import Client
-from emulator.analysis.words import kind_name, listed, plural
-from emulator.report.cells import round_trips
+from emulator.analysis.words import flow_log_words, kind_name, listed, plural
+from emulator.report.cells import agreement_line, connection_words, disagreement_rows, round_trips
 from emulator.report.page.markup import Child, Html, el, join, table
 from emulator.report.page.palette import (
     MUTED,
@@ -23,6 +23,8 @@ from emulator.report.page.traffic import (
     wire_figure,
     wire_senders,
 )
+
+_LISTED = 100  # connections
 
 
 def response_times(sheet: Sheet) -> Html | None:
@@ -101,16 +103,17 @@ def wire(sheet: Sheet) -> Html | None:
     """TCP as the WAN saw it, and whether the clients tell the same."""
     picture = wire_figure(sheet.history, sheet.senders)
     said = [el("p", _on_the_wire(fault)) for fault in sheet.measured.faults]
-    agreed = sheet.measured.agreement
-    if agreed.syn.count:
-        said.append(el("p", _agreement(sheet)))
-    if picture is None and not agreed.syn.count:
+    agreed = agreement_line(sheet.measured.agreement)
+    if agreed:
+        said.append(el("p", agreed))
+    if picture is None and not agreed:
         return None
     parts: list[Child] = [el("h2", "On the wire"), *said]
     if picture is not None:
         senders = wire_senders(picture)
         parts.append(legend(Key(f"sent by {s}", sheet.senders.get(s, MUTED)) for s in senders))
         parts.append(sheet.chart(picture, label="segments a second by sender"))
+    parts += _disagreements(sheet)
     return el("section", *parts, id="wire")
 
 
@@ -121,14 +124,28 @@ def _on_the_wire(fault: FaultMeasured) -> str:
         f"{life.name}: {told.target_resets} RST and {told.target_fins} FIN from"
         f" {listed(life.senders)}; {plural(silent, 'open connection')} fell silent;"
         f" {told.syns_again} SYN and {plural(told.data_again, 'data segment')} were sent again."
+        f" {flow_log_words(fault.flows)}"
     )
 
 
-def _agreement(sheet: Sheet) -> str:
+def _disagreements(sheet: Sheet) -> list[Child]:
+    """What one side says and the other does not, with every connection behind a line."""
     agreed = sheet.measured.agreement
-    return (
-        f"Clients and wire agree on {agreed.syn.count:,} handshakes: SYN within"
-        f" {agreed.syn.p99_ms:.2f} ms and SYN-ACK within {agreed.synack.p99_ms:.2f} ms at p99"
-        f" (at most {max(agreed.syn.max_ms, agreed.synack.max_ms):.2f} ms);"
-        f" {agreed.unmatched_client + agreed.unmatched_wire} are without a counterpart."
+    if not agreed.disagreements:
+        return []
+    count = len(agreed.disagreements)
+    headings = ("count", "the client says", "and the wire", "the first")
+    shown = agreed.disagreements[:_LISTED]
+    each = [(connection_words(d, sheet.history), d.told, d.seen) for d in shown]
+    summary = (
+        f"every one of them ({len(shown)} of {count:,} shown)" if count > len(shown) else "each"
     )
+    return [
+        el("h3", f"Clients and wire contradict each other on {plural(count, 'connection')}"),
+        table(headings, disagreement_rows(agreed, sheet.history), "rlll"),
+        el(
+            "details",
+            el("summary", summary),
+            table(("connection", "the client says", "and the wire"), each),
+        ),
+    ]

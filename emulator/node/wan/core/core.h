@@ -64,7 +64,7 @@ struct flows {
     struct direction *all;
     int32_t *heads;
     struct direction *aside; /* as they were when they ended, to be told */
-    int32_t count, newest, oldest, aside_count;
+    int32_t count, newest, oldest, unused, aside_count;
 };
 
 struct sight { /* what a frame tells, see flows.py */
@@ -124,6 +124,7 @@ struct frame *pop(struct core *c, int *lane);
 /* flows.c */
 struct shape shape_of(const uint8_t *data, int size);
 int flows_init(struct flows *f);
+void forget_site(struct flows *f, int site);
 int observe(struct core *c, const uint8_t *data, int size, int64_t now, int source, int target,
             struct sight *sight);
 void tell_sight(struct core *c, const struct sight *sight, int64_t t, const struct fates *fates,

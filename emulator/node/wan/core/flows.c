@@ -74,7 +74,7 @@ int flows_init(struct flows *f)
     f->aside = malloc(ASIDE * sizeof *f->aside);
     if (!f->all || !f->heads || !f->aside) return -1;
     memset(f->heads, 0xFF, HEADS * sizeof *f->heads);
-    f->newest = f->oldest = NONE;
+    f->newest = f->oldest = f->unused = NONE;
     return 0;
 }
 
@@ -135,7 +135,9 @@ static struct direction *remember(struct flows *f, const uint8_t *key, int size,
                                   int source, int target, int64_t now)
 {
     struct direction *d = find(f, key, size);
-    int at = d ? (int)(d - f->all) : f->count < LIMIT ? f->count++ : f->oldest;
+    int at = d ? (int)(d - f->all) : f->unused;
+    if (!d && at != NONE) f->unused = f->all[at].chain;
+    else if (!d) at = f->count < LIMIT ? f->count++ : f->oldest;
     d = &f->all[at];
     if (d->used && d->seen > d->told) set_aside(f, d);
     if (d->used) forget(f, at);
@@ -152,6 +154,21 @@ static struct direction *remember(struct flows *f, const uint8_t *key, int size,
     *link = at;
     make_newest(f, at);
     return d;
+}
+
+/* Its link went: what speaks there next is another life of it, which had none of these. */
+void forget_site(struct flows *f, int site)
+{
+    for (int at = f->oldest, next; at != NONE; at = next) {
+        struct direction *d = &f->all[at];
+        next = d->newer;
+        if (d->source != site) continue;
+        if (d->seen > d->told) set_aside(f, d);
+        forget(f, at);
+        d->used = 0;
+        d->chain = f->unused;
+        f->unused = at;
+    }
 }
 
 static void saw(struct flows *f, struct direction *d, int64_t now, int segments, int payload)

@@ -26,7 +26,10 @@ static int place_of(const struct core *c, uint64_t mac)
     return at;
 }
 
-static void admit(struct core *c, int source, int target, struct frame **given, int64_t entered)
+/* Let a frame enter a path. `may_take`: a big one goes on its way as it is, and a fresh frame is
+ * put in its place. */
+static void admit(struct core *c, int source, int target, struct frame **given, int64_t entered,
+                  int may_take)
 {
     struct frame *frame = *given;
     int64_t *path = path_of(c, source, target);
@@ -49,10 +52,10 @@ static void admit(struct core *c, int source, int target, struct frame **given, 
         int64_t fate = FATE_CUT;
         if (!path[CUT]) {
             struct frame *own = frame;
-            if (is_wanted || telling || size <= SMALL || data[VNET] & 1) {
-                own = frame_of(c, data, size); /* others look at it still */
+            if (!may_take || is_wanted || telling || size <= SMALL) {
+                own = frame_of(c, data, size);
             } else {
-                *given = frame_of(c, NULL, LARGEST); /* the slot goes on its way as it is */
+                *given = frame_of(c, NULL, LARGEST);
                 if (!*given) *given = frame, own = frame_of(c, data, size);
             }
             fate = own ? hold(c, number, entered + path[DELAY], own) : FATE_OVERLOAD;
@@ -78,7 +81,8 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
     }
     if (frame->data[VNET] & 1) { /* multicast, broadcast */
         for (int target = 1; target < SITES; target++)
-            if (target != source && c->port_of[target] >= 0) admit(c, source, target, given, entered);
+            if (target != source && c->port_of[target] >= 0)
+                admit(c, source, target, given, entered, 0);
         return;
     }
     uint64_t mac = 0;
@@ -88,7 +92,7 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
         c->words[TOTAL_UNKNOWN]++;
         return;
     }
-    admit(c, source, target, given, entered);
+    admit(c, source, target, given, entered, 1);
 }
 
 /* When the kernel took the frame in, on our clock; the time of its reading may be much later. */
@@ -253,6 +257,7 @@ void core_drop_port(struct core *c, int site)
 {
     if (c->port_of[site] >= 0) epoll_ctl(c->epoll, EPOLL_CTL_DEL, c->port_of[site], NULL);
     c->port_of[site] = -1;
+    forget_site(&c->flows, site);
 }
 
 void core_macs(struct core *c, int count, const uint8_t *macs, const uint8_t *sites)
