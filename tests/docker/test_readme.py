@@ -40,6 +40,14 @@ def shortened(target: Path) -> Path:
     return target
 
 
+def assert_written(folder: Path) -> None:
+    """The files that the page's commands write."""
+    assert (folder / "us-east.pcapng").stat().st_size > 1000
+    assert (folder / "report.json").read_text().startswith("{")
+    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert "<testsuite " in (folder / "report.xml").read_text()
+
+
 def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path):
     """Each succeeds; the run is judged by its objectives or found inconclusive, and its report
     is made again."""
@@ -67,9 +75,6 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
         engine.remove(engine.containers(lab_name))
     told = said["exec"].out + said["down"].out
     assert '"region": "eu-west"' in told and "13 containers removed" in told
-    assert (tmp_path / "us-east.pcapng").stat().st_size > 1000
-    assert (tmp_path / "report.json").read_text().startswith("{")
-    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
-    assert "<testsuite " in (tmp_path / "report.xml").read_text()
+    assert_written(tmp_path)
     body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
     assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
