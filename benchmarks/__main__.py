@@ -8,16 +8,28 @@ from types import ModuleType
 import click
 from rich.console import Console
 
-from benchmarks import delay, dns, history, killed, memory, recovery, repeatable, schedule, up, wan
+from benchmarks import (
+    delay,
+    dns,
+    history,
+    killed,
+    memory,
+    recovery,
+    repeatable,
+    schedule,
+    soak,
+    up,
+    wan,
+)
 from benchmarks.table import machine, render
 from emulator.errors import Exit, NetemuError
 
-MODULES = (up, delay, memory, schedule, recovery, repeatable, history, dns, wan, killed)
+MODULES = (up, delay, memory, schedule, recovery, repeatable, history, dns, wan, killed, soak)
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in MODULES
 }
-# Only when named: two need programs that nothing else does, two take some ten minutes.
-LONG = ("dns", "wan", "killed")
+# Only when named: two need programs that nothing else does, three take some ten minutes.
+LONG = ("dns", "wan", "killed", "soak")
 EPILOG = "\b\n" + "\n".join(
     f"{name:10} {(module.__doc__ or '').splitlines()[0]}" for name, module in BENCHMARKS.items()
 )

@@ -222,13 +222,14 @@ class Proxy(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon(Event):
-    """A daemon of a host started or ended (init says so)."""
+    """A daemon of a host started or ended (init says so), or the WAN's wire (host "wan")."""
 
     kind: ClassVar[str] = "daemon"
     host: str
     name: str
-    state: str  # started, listening (servers say so themselves), ended
-    detail: str = ""  # exit status or signal
+    state: str  # started, listening (servers say so themselves), ended; of the wire also stuck,
+    # moving (again), given up (not started any more)
+    detail: str = ""  # exit status or signal; of the wire that started: who moves its frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -326,6 +327,7 @@ class Wire(Event):
     packets: int
     dropped: int  # by overload, not by a setting
     lag_ms_max: float  # longest a frame left after it was due
+    trouble: str = ""  # why packets do not move; follows "the WAN's wire"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

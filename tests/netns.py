@@ -35,6 +35,7 @@ from emulator.node.wan.table import MOVERS, PathTable
 CORE = Path(__file__).parent.parent / "emulator" / "node" / "wan" / "core"
 CLONE_NEWNET = 0x40000000
 _SIOCETHTOOL, _ETHTOOL_STXCSUM = 0x8946, 0x17  # linux/sockios.h, linux/ethtool.h
+_SOL_PACKET, _PACKET_VNET_HDR = 263, 15  # linux/if_packet.h
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _DEADLINE_S = 10.0
 
@@ -103,19 +104,27 @@ class Namespace:
 
 def core_choice(mover: str) -> str:
     """What the environment must say for this mover: the core of this checkout, compiled once."""
-    if mover != "compiled":
-        return "none"
-    sources = sorted(CORE.glob("*.[ch]"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
-    built = CORE.parents[3] / ".build" / f"core-{digest}.so"
-    if not built.exists():
-        built.parent.mkdir(exist_ok=True)
-        own = built.with_suffix(f".{os.getpid()}")
+    return built_core("-O2") if mover == "compiled" else "none"
+
+
+def built_core(*options: str) -> str:
+    """The core of this checkout as a library, made by gcc with these options."""
+    return built(sorted(CORE.glob("*.[ch]")), *options, "-fPIC", "-shared")
+
+
+def built(sources: list[Path], *options: str) -> str:
+    """What gcc makes of these sources with these options; once."""
+    said = " ".join(options).encode()
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources) + said)
+    made = CORE.parents[3] / ".build" / f"{sources[0].stem}-{digest.hexdigest()[:16]}.so"
+    if not made.exists():
+        made.parent.mkdir(exist_ok=True)
+        own = made.with_suffix(f".{os.getpid()}")
         code = [str(source) for source in sources if source.suffix == ".c"]
-        argv = ["gcc", "-O2", "-Wall", "-Wextra", "-Werror", "-fPIC", "-shared", "-o", str(own)]
-        subprocess.run([*argv, *code], check=True)
-        own.rename(built)
-    return str(built)
+        argv = ["gcc", *options, "-Wall", "-Wextra", "-Werror", "-o", str(own), *code]
+        subprocess.run(argv, check=True)
+        own.rename(made)
+    return str(made)
 
 
 class WireLab:
@@ -199,6 +208,14 @@ class WireLab:
         self._open.enter_context(opened)  # the keeper's duplicate
         socket.send_fds(self._control, [request(op="port", site=number)], [opened.fileno()])
         assert self._answer() == {"ok": True}
+
+    def raw_port(self, number: int) -> socket.socket:
+        """Sends whole frames from a site, virtio header first."""
+        with inside(self.sites[number].path):
+            raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        raw.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
+        raw.bind(("eth0", 0))
+        return raw
 
     def ask(self, **message: Any) -> dict[str, Any]:
         """A control message and its answer."""

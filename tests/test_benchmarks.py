@@ -12,7 +12,7 @@ from benchmarks.table import at_least, at_most
 
 NAMES = [
     *("up", "delay", "memory", "schedule", "recovery", "repeatable"),
-    *("history", "dns", "wan", "killed"),
+    *("history", "dns", "wan", "killed", "soak"),
 ]
 
 

@@ -91,6 +91,26 @@ def test_forced_states_are_told_in_words():
     ]
 
 
+def test_the_wires_life_and_an_overload_are_told_once_each():
+    """Other daemons' ends show in what they did."""
+    turns = [("ended", "signal 9"), ("started", "compiled"), ("stuck", "no sign of life for 1.2 s"),
+             ("moving", "")]  # fmt: skip
+    events: list[dict[str, Any]] = [
+        {"kind": "daemon", "t": 0, "host": "wan", "name": "wire", "state": s, "detail": d}
+        for s, d in turns
+    ]
+    events.append({**events[0], "host": "us-east/www-1", "name": "app"})
+    events += [{"kind": "wire", "t": 0, "packets": 9, "dropped": n} for n in (0, 1200, 7, 0, 0)]
+    assert told(events) == [
+        "0.0 s  the WAN's wire ended (signal 9): nothing moves until it is started anew",
+        "0.0 s  the WAN's wire moves packets (compiled)",
+        "0.0 s  the WAN's wire stands still: no sign of life for 1.2 s",
+        "0.0 s  the WAN's wire moves again",
+        "0.0 s  the WAN is overloaded: 1,200 packets dropped",
+        "0.0 s  the WAN keeps up again",
+    ]
+
+
 def test_changes_of_paths_are_told_as_they_come_and_a_trace_once():
     """Both directions in one line."""
     slow = {"kind": "path", "by": "hand", "values": {"delay_ns": 100_000_000}}

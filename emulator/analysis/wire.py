@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import compress
 
@@ -137,10 +137,33 @@ def doubts(history: History, schedule: Sequence[CitySchedule]) -> tuple[str, ...
     if _is_cut_short(history) and not said:
         found.append(f"it was cut short {history.seconds(history.last_ns):.0f} s after its start")
     found += [f"{lost.count} events were lost at {lost.where}" for lost in history.lost]
-    overload = sum(second.dropped for second in history.wire)
-    if overload:
-        found.append(f"the emulated WAN was overloaded and dropped {overload} packets of its own")
-    return tuple(found)
+    return (*found, *_wire_doubts(history))
+
+
+def _wire_doubts(history: History) -> Iterator[str]:
+    """What the WAN did that no path asked for."""
+    told = [d for d in history.daemons if (d.host, d.name) == ("wan", "wire")]
+    ends = [d.detail for d in told if d.state == "ended"]
+    stops = [d for d in told if d.state == "stuck"]
+    troubles = [second.trouble for second in history.wire if second.trouble]
+    if ends:
+        yield (
+            f"the WAN's wire ended {_times(len(ends))} ({ends[-1]}): what was on its way was lost,"
+            " and nothing moved until it was started anew"
+        )
+    if stops:
+        yield f"the WAN's wire stood still {_times(len(stops))} for a second or more"
+    if troubles and not stops and (not ends or told[-1].state == "given up"):
+        yield f"the WAN's wire {troubles[-1]}"
+    if overload := sum(second.dropped for second in history.wire):
+        yield (
+            f"the WAN was the bottleneck: more came than this machine could move, and it dropped"
+            f" {overload:,} packets that no path asked it to drop"
+        )
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _is_cut_short(history: History) -> bool:

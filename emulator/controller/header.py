@@ -186,8 +186,14 @@ def _environment(lab: Lab) -> dict[str, str]:
         "netemu": __version__,
         "kernel": platform.release(),
         "machine": platform.machine(),
-        "wan": DESCRIPTIONS[lab.plan.topology.driver],
+        "wan": _wan(lab),
         "congestion_control": CONGESTION,
         "clock": "CLOCK_MONOTONIC of the lab's kernel",
         **kernel,
     }
+
+
+def _wan(lab: Lab) -> str:
+    """What moves the packets, as it is there: the wire falls back to plain Python by itself."""
+    mover = lab.wan.stats()["wire"].get("mover")
+    return DESCRIPTIONS[lab.plan.topology.driver] + (f", {mover}" if mover else "")

@@ -106,7 +106,11 @@ def refuse_what_ended(wan: Wan) -> tuple[Event, ...]:
     """The latest events, unless one says that a host or a daemon is no more: nothing restarts
     it, so it is pointless to wait. Raises NotReady, with the daemon's last words."""
     latest = wan.latest()
-    ended = [e for e in latest if e["kind"] == "daemon" and e["state"] == "ended"]
+    daemons = [e for e in latest if e["kind"] == "daemon"]
+    if given_up := [e for e in daemons if e["state"] == "given up"]:
+        raise NotReady(f"the WAN's wire {given_up[0]['detail']}; the lab must be made anew")
+    # The wire that ended is started anew.
+    ended = [e for e in daemons if e["state"] == "ended" and e["host"] != "wan"]
     for event in sorted(ended, key=lambda e: e["name"] != "init"):
         host, name = event["host"], event["name"]
         if name == "init":

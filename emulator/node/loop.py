@@ -91,16 +91,26 @@ class Loop:
             self._epoll.register(fd, events)
         self._watched[fd] = callback
 
-    def watch_paced(self, fd: int, callback: Callable[[], bool], pause_s: float) -> None:
+    def watch_paced(
+        self, fd: int, callback: Callable[[], bool], pause_s: float
+    ) -> Callable[[], None]:
         """As `watch`, at once but at most every `pause_s`: a wake-up costs more than what a busy
-        writer has to say each time. The callback's False ends it, with the descriptor forgotten."""
+        writer has to say each time. The callback's False ends it, with the descriptor forgotten;
+        so does a call of what is returned, which must precede the descriptor's closing."""
+        pause = Timer(lambda: None)
 
         def ready(_: int) -> None:
+            nonlocal pause
             self.forget(fd)
             if callback():
-                self.after(pause_s, lambda: self.watch(fd, ready))
+                pause = self.after(pause_s, lambda: self.watch(fd, ready))
+
+        def end() -> None:
+            pause.cancel()  # else it would watch whatever has this number by then
+            self.forget(fd)
 
         self.watch(fd, ready)
+        return end
 
     def forget(self, fd: int) -> None:
         """Stop watching; do it before the descriptor is closed. Safe to call twice."""

@@ -41,6 +41,7 @@ class Narrator:
         self._failed: dict[tuple[str, str], int] = {}  # (city, client) -> last failed start
         self._well_since: dict[tuple[str, str], int] = {}  # the same -> first good start after it
         self._served: Counter[str] = Counter()
+        self._is_overloaded = False
         self._changes: list[PathChange] = []  # of one instant, not told yet
         self._traced: set[tuple[str, str]] = set()  # paths whose trace has been told of
         self._has_services = len(plan.services) > 1
@@ -142,6 +143,27 @@ class Narrator:
             what = f"{event['outcome']} {event['detail']}"
             self._say(known, f"{_name(key)}: first failure, {what}")
         self._failed[key] = max(event["t"], self._failed.get(key, 0))
+
+    def _tell_daemon(self, event: dict[str, Any]) -> None:
+        """Of daemons only the WAN's wire: the others' ends show in what they did."""
+        words = {
+            "ended": f"ended ({event['detail']}): nothing moves until it is started anew",
+            "started": f"moves packets ({event['detail']})",
+            "stuck": f"stands still: {event['detail']}",
+            "moving": "moves again",
+            "given up": f"{event['detail']}; it is not started again: make the lab anew",
+        }
+        if event["host"] == "wan" and event["state"] in words:
+            self._say(event["t"], f"the WAN's wire {words[event['state']]}")
+
+    def _tell_wire(self, event: dict[str, Any]) -> None:
+        """When an overload begins, and when it is over."""
+        is_overloaded = event["dropped"] > 0
+        if is_overloaded and not self._is_overloaded:
+            self._say(event["t"], f"the WAN is overloaded: {event['dropped']:,} packets dropped")
+        elif self._is_overloaded and not is_overloaded:
+            self._say(event["t"], "the WAN keeps up again")
+        self._is_overloaded = is_overloaded
 
     def _tell_wait(self, event: dict[str, Any]) -> None:
         self._say(event["t"], wait_line(Wait.from_json(event)))

@@ -12,6 +12,7 @@ from rich.text import Text
 from emulator.report.dns import server_lines
 
 Row = dict[str, Any]
+DRIVER_WORDS = {"netem": "the kernel's netem"}
 
 
 def columns_table(*columns: str) -> Table:
@@ -100,9 +101,26 @@ def render_status(status: Row, console: Console) -> None:
     for who, says in _views(status):
         views.add_row(f"  {who}", says)
     console.print(views)
-    wire = status["wire"]
-    by = ", the kernel's netem" if wire.get("driver") == "netem" else ""
-    console.print(f"  wire: {'alive' if wire.get('alive') else '[red]dead[/]'}{by}")
+    console.print(f"  the WAN's wire {wire_words(status['wire'])}", soft_wrap=True)
+
+
+def wire_words(wire: Row) -> str:
+    """How it does: what hurts first, and what it cost already. Empty where the lab has none."""
+    if not wire:
+        return "[red]cannot be asked[/]"
+    said = []
+    if trouble := wire.get("trouble"):
+        said.append(f"[red]{trouble}[/]")
+    elif mover := wire.get("mover") or DRIVER_WORDS.get(wire.get("driver", "")):
+        said.append(f"moves packets ({mover})")
+    else:
+        said.append("moves packets" if wire.get("alive") else "[red]is dead[/]")
+    if ended := wire.get("ended"):
+        times = "once" if ended == 1 else f"{ended} times"
+        said.append(f"[yellow]it ended {times}, the last time by {wire['last_end']}[/]")
+    if overload := wire.get("overload"):
+        said.append(f"[yellow]overloaded: it dropped {overload:,} packets[/]")
+    return "; ".join(said)
 
 
 def _views(status: Row) -> Iterator[tuple[str, str]]:

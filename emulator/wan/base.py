@@ -127,8 +127,10 @@ class Wan(Protocol):
         host's init is its daemon `init`), for `status`."""
 
     def stats(self) -> dict[str, Any]:
-        """`paths`: per "a->b" packets, bytes, drops by cause; `wire`: alive, lag_ms_max; `seq`:
-        the newest event's number, -1: none; `hosts`: whether each init is connected; `overlays`:
+        """`paths`: per "a->b" packets, bytes, drops by cause; `wire`: alive, pid, mover (who
+        moves its frames), ended (how often), last_end, trouble (why packets do not move, after
+        "the WAN's wire"; "": they do), overload (dropped for want of CPU), lag_ms_max; `seq`: the
+        newest event's number, -1: none; `hosts`: whether each init is connected; `overlays`:
         the ids of those that lie."""
 
     def close(self) -> None: ...

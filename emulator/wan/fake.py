@@ -315,6 +315,12 @@ class FakeWan:
             "wire": {
                 "driver": self.lab.setup.driver if self.lab.setup else "",
                 "alive": self.lab.setup is not None,
+                "pid": 0,
+                "mover": "",
+                "ended": 0,
+                "last_end": "",
+                "trouble": "",
+                "overload": 0,
                 "lag_ms_max": 0.0,
             },
             "hosts": dict(self.lab.connected),

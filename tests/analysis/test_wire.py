@@ -9,7 +9,7 @@ import pytest
 from emulator.analysis.agreement import agreement
 from emulator.analysis.recovery import measure
 from emulator.analysis.wire import doubts, schedule_quality
-from emulator.events import Lost, Wire
+from emulator.events import Daemon, Lost, Wire
 from tests.builders import Story, ns
 
 
@@ -104,8 +104,44 @@ def test_lost_events_and_an_overloaded_wan_make_the_run_inconclusive():
     ]
     assert measure(story.history()).inconclusive == (
         "3 events were lost at keeper",
-        "the emulated WAN was overloaded and dropped 4 packets of its own",
+        (
+            "the WAN was the bottleneck: more came than this machine could move, and it dropped"
+            " 4 packets that no path asked it to drop"
+        ),
     )
+
+
+def wire_turns(*turns: tuple[float, str, str]) -> list[Daemon]:
+    return [Daemon(t=ns(at), host="wan", name="wire", state=state, detail=detail)
+            for at, state, detail in turns]  # fmt: skip
+
+
+def test_a_wire_that_ended_or_stood_still_makes_the_run_inconclusive():
+    """Even where it was there again within the same second; another daemon's end does not."""
+    story = Story().requests(0, 5)
+    story.events += wire_turns(
+        (1, "ended", "signal 9"), (1.2, "started", "compiled"), (2, "ended", "exit 1"),
+        (2.2, "started", "compiled"), (3, "stuck", "no sign of life for 1.1 s"), (4, "moving", ""),
+    )  # fmt: skip
+    story.events.append(Daemon(t=ns(1), host="us-east/www-1", name="app", state="ended"))
+    assert measure(story.history()).inconclusive == (
+        (
+            "the WAN's wire ended 2 times (exit 1): what was on its way was lost, and nothing moved"
+            " until it was started anew"
+        ),
+        "the WAN's wire stood still once for a second or more",
+    )
+
+
+@pytest.mark.parametrize("has_ended_before", [True, False])
+def test_a_wire_that_was_given_up_makes_the_run_inconclusive(has_ended_before):
+    """Also where all of that was before the run began: its seconds say so."""
+    story = Story().requests(0, 5)
+    if not has_ended_before:
+        story.events += wire_turns((1, "ended", "signal 9"), (1, "given up", "ended 6 times"))
+    trouble = "ended 6 times within 10 s; it is not started again: make the lab anew"
+    story.events.append(Wire(t=ns(3), packets=0, dropped=0, lag_ms_max=0.0, trouble=trouble))
+    assert measure(story.history()).inconclusive[-1] == f"the WAN's wire {trouble}"
 
 
 def test_a_run_without_its_end_is_inconclusive():

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from emulator.controller.lab import bring_up
-from emulator.controller.ready import decided_s, missing_generations
+from emulator.controller.ready import decided_s, missing_generations, refuse_what_ended
 from emulator.controller.signals import undisturbed
 from emulator.errors import NotReady
 from emulator.events import Daemon, Generation, Health
@@ -43,6 +43,20 @@ def test_a_dead_host_is_named_before_its_daemons(world):
     """The container is the cause."""
     with pytest.raises(NotReady, match="us-east/www-1 is dead: its container has ended"):
         up_while(world, "balancers", "us-east/www-1", "init", "its end of the connection closed")
+
+
+def turn_of_the_wire(world: World, state: str, detail: str) -> None:
+    turn = Daemon(t=world.clock.now_ns(), host="wan", name="wire", state=state, detail=detail)
+    world.wan.mark(turn.to_json())
+
+
+def test_a_wire_that_ended_is_no_reason_to_stop_waiting_until_it_is_given_up(world):
+    """It is started anew, unless it says that it is not."""
+    turn_of_the_wire(world, "ended", "signal 9")
+    refuse_what_ended(world.wan)
+    turn_of_the_wire(world, "given up", "ended 6 times within 10 s")
+    with pytest.raises(NotReady, match="the WAN's wire ended 6 times within 10 s; the lab must"):
+        refuse_what_ended(world.wan)
 
 
 def test_undisturbed_work_is_finished_before_a_stop_takes_effect():

@@ -51,6 +51,30 @@ def test_a_failing_callback_ends_nothing(loop, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
 
 
+def test_a_paced_watch_that_was_ended_leaves_the_descriptors_next_owner_alone(loop):
+    """Also when it was in its pause: a socket made then often gets the number of the closed one."""
+    near, far = socket.socketpair()
+    seen: list[int] = []
+    far.send(b"x")
+    end = loop.watch_paced(near.fileno(), lambda: bool(near.recv(10)), 0.01)
+    loop.turn(1.0)  # it has read, and pauses
+    number = near.fileno()
+    end()
+    other, peer = socket.socketpair()
+    near.close()
+    os.dup2(other.fileno(), number)
+    loop.watch(number, seen.append)
+    loop.after(0.02, loop.stop)
+    loop.run()
+    peer.send(b"y")
+    loop.turn(1.0)
+    assert seen
+    loop.forget(number)
+    os.close(number)
+    for sock in (far, other, peer):
+        sock.close()
+
+
 def test_gather_gives_results_in_order_and_the_first_error(loop):
     """Whichever is done first."""
     first, second = Future(), Future()

@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from emulator.node.wan import table as words_of
-from emulator.node.wan.mover import MEMORY, MoverParts
+from emulator.node.wan.mover import LARGEST, MEMORY, MoverParts
 from emulator.node.wan.paths import CUT, EXPRESS, OVERLOAD, Path
 from emulator.node.wan.table import SITES
 
@@ -56,6 +56,7 @@ class CompiledMover:
         self._words = parts.words
         self._seed = parts.seed
         self._paths: dict[int, Path] = {}
+        self._taken = ctypes.create_string_buffer(LARGEST)
         self._special = _Special(self._admit)  # must live as long as the core
         capture = None if parts.capture is None else ctypes.c_void_p(parts.capture.address)
         self._self = ctypes.c_void_p(
@@ -88,6 +89,12 @@ class CompiledMover:
     def feed(self, source: int, frame: bytes, now: int) -> None:
         """As if the frame had come in at `now`."""
         self._core.core_feed(self._self, source, frame, len(frame), ctypes.c_int64(now))
+
+    def take(self) -> tuple[int, int, bytes] | None:
+        """Due, lane and frame of what would leave first; None: nothing waits."""
+        due, size, data = ctypes.c_int64(), ctypes.c_int(), self._taken
+        lane = self._core.core_take(self._self, ctypes.byref(due), data, ctypes.byref(size))
+        return None if lane < 0 else (due.value, lane, ctypes.string_at(data, size.value))
 
     def tell_at(self, now: int, *, is_all: bool) -> None:
         """Tell flows as at an instant, and hand all records over."""

@@ -29,6 +29,11 @@ class Driver(Protocol):
     def pid(self) -> int:
         """Of the process that moves the packets; 0: none does."""
 
+    @property
+    def trouble(self) -> str:
+        """Why packets do not move as they should, in words that follow "the WAN's wire"; empty:
+        they do."""
+
     async def start(self, macs: Mapping[str, int]) -> None:
         """Begin, with no port yet. `macs`: each site's MAC address and number."""
 

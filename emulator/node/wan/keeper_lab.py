@@ -17,6 +17,7 @@ from emulator.node.wan import keeper_links as links
 from emulator.node.wan.driver import Driver
 from emulator.node.wan.keeper_hosts import InitLink
 from emulator.node.wan.keeper_records import events_of, second_of
+from emulator.node.wan.lives import end_of
 from emulator.node.wan.netem import NetemDriver
 from emulator.node.wan.table import MOVERS, Counters
 from emulator.node.wan.userspace import UserspaceDriver
@@ -44,7 +45,7 @@ class Lab:
         self._sites: dict[int, str] = {}
         self._driver = self._make_driver("userspace")
         self._state = self._driver.state()
-        self._wire_ends = 0
+        self._wire_ends, self._last_end = 0, ""
         self._wirings: dict[str, Wiring] = {}
         self._inits: dict[str, InitLink] = {}
         self._connected: dict[str, bool] = {}
@@ -55,8 +56,8 @@ class Lab:
         if name == NetemDriver.name:
             ended = partial(self._driver_ended, "witness")
             return NetemDriver(self._loop, self._children, self._recorded, ended)
-        ended = partial(self._driver_ended, "wire")
-        return UserspaceDriver(self._loop, self._children, self._recorded, ended)
+        ended, told = (partial(task, "wire") for task in (self._driver_ended, self._driver_told))
+        return UserspaceDriver(self._loop, self._children, self._recorded, ended, told)
 
     async def setup(
         self, sites: list[tuple[int, str, bool]], macs: dict[str, int], driver: str
@@ -212,20 +213,24 @@ class Lab:
 
     def _driver_ended(self, name: str, code: int) -> None:
         """`name`: of the process that did, for the history."""
-        detail = f"exit {code}" if code >= 0 else f"signal {-code}"
         self._wire_ends += 1
-        self._tell_daemon("wan", name, "ended", detail)
-        self._tell({"kind": "lost", "count": 1, "where": f"the WAN's {name} ended ({detail})"})
+        self._last_end = end_of(code)
+        self._driver_told(name, "ended", self._last_end)
+        if name != "wire":  # what it saw is lost; what moves packets moves on
+            where = f"the WAN's {name} ended ({self._last_end})"
+            self._tell({"kind": "lost", "count": 1, "where": where})
+
+    def _driver_told(self, name: str, state: str, detail: str) -> None:
+        self._tell_daemon("wan", name, state, detail)
 
     async def tell_flows(self) -> None:
         await self._driver.tell_flows()
 
     def tell_second(self) -> None:
         """The event of the last second of the wire."""
-        if self._driver.alive:
-            before, self._state = self._state, self._driver.take_state()
-            for event in second_of(before, self._state):
-                self._tell(event)
+        before, self._state = self._state, self._driver.take_state()
+        for event in second_of(before, self._state, self._driver.trouble):
+            self._tell(event)
 
     def stats(self, paths: tuple[Pair, ...]) -> dict[str, Any]:
         """Counters of every path, the wire's state, which inits are connected."""
@@ -241,6 +246,9 @@ class Lab:
                 "pid": self._driver.pid,
                 "mover": MOVERS[state.mover],
                 "ended": self._wire_ends,
+                "last_end": self._last_end,
+                "trouble": self._driver.trouble,
+                "overload": state.overload,
                 "lag_ms_max": state.lag_max_ns / 1e6,
                 "packets": state.packets,
                 "unknown": state.unknown,

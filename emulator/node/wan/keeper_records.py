@@ -105,7 +105,7 @@ def _answer(record: Record, sites: Mapping[int, str]) -> dict[str, Any]:
         "target": sites[record.target],
         "name": str(message.q.qname).rstrip(".").lower(),
         "qtype": str(dnslib.QTYPE[message.q.qtype]),
-        "rcode": str(dnslib.RCODE[message.header.rcode]),
+        "rcode": dnslib.RCODE.forward.get(message.header.rcode, f"RCODE{message.header.rcode}"),
         "addresses": [str(rr.rdata) for rr in addresses],
         "ttl": min((rr.ttl for rr in message.rr), default=0),
         "subnet": _subnet(message),
@@ -123,13 +123,15 @@ def _subnet(message: DNSRecord) -> str:
     return ""
 
 
-def second_of(before: WireState, state: WireState) -> Iterator[dict[str, Any]]:
-    """The event of one second of the wire's life, between two looks at its state."""
+def second_of(before: WireState, state: WireState, trouble: str = "") -> Iterator[dict[str, Any]]:
+    """The event of one second of the wire's life, between two looks at its state. `trouble`: as
+    its driver says it."""
     yield {
         "kind": "wire",
         "packets": state.packets - before.packets,
         "dropped": state.overload - before.overload,
         "lag_ms_max": round(state.lag_max_ns / 1e6, 3),
+        **({"trouble": trouble} if trouble else {}),
     }
     if state.records_lost > before.records_lost:
         lost = state.records_lost - before.records_lost

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import sys
 from collections import deque
@@ -17,7 +18,13 @@ from emulator.node.wan.table import PathTable
 
 _PACE_S = 0.01  # the wire keeps what the socket does not take
 _MESSAGES = 64  # at once, before others have their turn
-_ANSWER_S = 2.0  # the wire answers within a turn of its loop: a few ms
+# The wire answers within a turn of its loop, a few ms; the first time, once Python has started. One
+# that stands still is ended long before (`userspace`), so whoever asks gets to know that.
+_ANSWER_S = 20.0
+
+
+class WireEnded(ValueError):
+    """The wire process ended before it did what it was asked to."""
 
 
 class WireProcess:
@@ -53,7 +60,7 @@ class WireProcess:
         for sock in (self._control, self._records):
             os.set_blocking(sock.fileno(), False)
         loop.watch(self._control.fileno(), self._answered)
-        loop.watch_paced(self._records.fileno(), self._recorded, _PACE_S)
+        self._stop_reading = loop.watch_paced(self._records.fileno(), self._recorded, _PACE_S)
 
     async def add_port(self, site: int, interface: str) -> None:
         """Give it the port of a site. We hold a duplicate, and close the last copy: that takes
@@ -82,11 +89,13 @@ class WireProcess:
     def _ask(self, request: dict[str, Any], fds: list[int] | None = None) -> Future:
         answer = Future()
         if not self.alive:
-            answer.fail(ValueError("the wire process has ended"))
+            answer.fail(WireEnded("the wire process has ended"))
             return answer
         self._asked.append(answer)
         try:
             socket.send_fds(self._control, [json.dumps(request).encode()], fds or [])
+        except ConnectionError:  # it has ended, as we shall be told: `_ended` answers
+            pass
         except OSError as error:
             answer.fail(error)
         late = TimeoutError(f"the wire did not answer {request['op']!r} in {_ANSWER_S:g} s")
@@ -114,20 +123,24 @@ class WireProcess:
             self._on_records(data)
         return True
 
+    def kill(self) -> None:
+        """End it, whatever it is doing; `on_end` follows."""
+        if self.alive:
+            os.kill(self.pid, signal.SIGKILL)
+
     def _ended(self, code: int) -> None:
         self.alive = False
-        for asked in self._asked:
-            asked.fail(ValueError("the wire process has ended"))
-        self._asked.clear()
+        self._stop_reading()
+        self._loop.forget(self._control.fileno())
         while data := _receive(self._records, 1 << 18):  # what it had said before it ended
             self._on_records(data)
-        for sock in (self._control, self._records):
-            self._loop.forget(sock.fileno())
+        for sock in (self._control, self._records, *self._ports.values()):
             sock.close()
-        for port in self._ports.values():
-            port.close()
         self._ports.clear()
         self._on_end(code)
+        for asked in self._asked:  # after `on_end`: they may ask the next one
+            asked.fail(WireEnded("the wire process has ended"))
+        self._asked.clear()
 
 
 def _receive(sock: socket.socket, size: int) -> bytes | None:

@@ -6,8 +6,14 @@ from collections import deque
 
 from emulator.clock import NS_PER_S
 
-_ENDS_MOST = 5  # of so many ends
+_ENDS_MOST = 5  # of so many ends and one more
 _ENDS_WITHIN_NS = 10 * NS_PER_S  # in this time, the last is final
+TOO_OFTEN = f"{_ENDS_MOST + 1} times within {_ENDS_WITHIN_NS // NS_PER_S} s"
+
+
+def end_of(code: int) -> str:
+    """How a process ended, by its exit code or minus its signal."""
+    return f"exit {code}" if code >= 0 else f"signal {-code}"
 
 
 class Lives:

@@ -13,6 +13,10 @@ from typing import Protocol
 from emulator.node.wan.capture import Capture
 
 MEMORY = 256 << 20  # bytes that may wait on all paths
+# What waited for us longer than this, to come in or to go out, is dropped: an overload costs
+# frames, not seconds. Both together are the longest queue that a path has by default.
+STALE_NS = 500_000_000
+LARGEST = 10 + 14 + 4 + 65536  # virtio, Ethernet, VLAN, and the most that GSO puts in one frame
 
 
 class Mover(Protocol):

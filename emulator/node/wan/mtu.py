@@ -5,90 +5,94 @@ from __future__ import annotations
 
 import struct
 
-from emulator.node.wan.segments import VNET, fold, ones_sum, summed
+from emulator.node.wan.segments import VNET, fold, ip_offset, ones_sum, summed
 
-_IP = VNET + 14
 _DF = 0x40
 _QUOTED4 = 28  # of the packet: its header and 8 bytes more (RFC 792)
 _QUOTED6 = 1232  # as much as fits into the least MTU of IPv6 (RFC 4443, 2.4)
 _MTU6_MIN = 1280
 _PLAIN = bytes(VNET)
+_IP4, _IP6 = b"\x08\x00", b"\x86\xdd"
 
 
 def packet_bytes(frame: bytes) -> int:
-    """Length of the IP packet in a frame of one segment; 0: none."""
-    kind = frame[_IP - 2 : _IP]
-    if kind == b"\x08\x00" and len(frame) >= _IP + 20:
-        return int.from_bytes(frame[_IP + 2 : _IP + 4], "big")
-    if kind == b"\x86\xdd" and len(frame) >= _IP + 40:
-        return 40 + int.from_bytes(frame[_IP + 4 : _IP + 6], "big")
+    """Length of the IP packet in a frame of one segment; 0: none, or one whose header lies."""
+    ip = ip_offset(frame)
+    name, room = frame[ip - 2 : ip], len(frame) - ip
+    if name == _IP4 and room >= 20 and frame[ip] >> 4 == 4:
+        least, length = (frame[ip] & 15) * 4, int.from_bytes(frame[ip + 2 : ip + 4], "big")
+        return length if 20 <= least <= length <= room else 0
+    if name == _IP6 and room >= 40 and frame[ip] >> 4 == 6:
+        length = 40 + int.from_bytes(frame[ip + 4 : ip + 6], "big")
+        return length if length <= room else 0
     return 0
 
 
 def may_be_split(frame: bytes) -> bool:
     """IPv4 without DF. Nobody on the way splits IPv6 (RFC 8200, 4.5)."""
-    return frame[_IP - 2 : _IP] == b"\x08\x00" and not frame[_IP + 6] & _DF
+    ip = ip_offset(frame)
+    return frame[ip - 2 : ip] == _IP4 and not frame[ip + 6] & _DF
 
 
 def fragments(frame: bytes, mtu: int) -> list[bytes]:
     """An IPv4 packet of one segment, as packets of `mtu` bytes at most (RFC 791, 3.2)."""
-    frame = summed(frame)
-    header = (frame[_IP] & 15) * 4
-    end = _IP + packet_bytes(frame)
-    flags = int.from_bytes(frame[_IP + 6 : _IP + 8], "big")
+    frame, ip = summed(frame), ip_offset(frame)
+    header = (frame[ip] & 15) * 4
+    end = ip + packet_bytes(frame)
+    flags = int.from_bytes(frame[ip + 6 : ip + 8], "big")
     size = (mtu - header) & ~7
     pieces = []
-    for at in range(_IP + header, end, size):
+    for at in range(ip + header, end, size):
         payload = frame[at : min(at + size, end)]
-        head = bytearray(frame[: _IP + header])
-        offset = (flags & 0x1FFF) + (at - _IP - header) // 8
+        head = bytearray(frame[: ip + header])
+        offset = (flags & 0x1FFF) + (at - ip - header) // 8
         more = 0x2000 if at + size < end else flags & 0x2000
-        struct.pack_into(">HHHBB", head, _IP + 2, header + len(payload),
-                         int.from_bytes(head[_IP + 4 : _IP + 6], "big"),
-                         offset | more, head[_IP + 8], head[_IP + 9])  # fmt: skip
-        head[_IP + 10 : _IP + 12] = b"\0\0"
-        struct.pack_into(">H", head, _IP + 10, fold(ones_sum(head[_IP:])) ^ 0xFFFF)
+        struct.pack_into(">HHH", head, ip + 2, header + len(payload),
+                         int.from_bytes(head[ip + 4 : ip + 6], "big"), offset | more)  # fmt: skip
+        head[ip + 10 : ip + 12] = b"\0\0"
+        struct.pack_into(">H", head, ip + 10, fold(ones_sum(head[ip:])) ^ 0xFFFF)
         pieces.append(bytes(head) + payload)
     return pieces
 
 
 def refusal(frame: bytes, mtu: int) -> bytes | None:
     """The ICMP message that tells the sender which size would pass, as a frame back to where it
-    came from; it speaks from the address that the packet was for. None for what ICMP must not
-    answer: errors, fragments but the first, multicast."""
+    came from; it speaks from the address that the packet was for. `frame` holds an IP packet
+    (`packet_bytes`). None for what ICMP must not answer: errors, fragments but the first,
+    multicast."""
     if frame[VNET] & 1:
         return None
-    back = _PLAIN + frame[VNET + 6 : VNET + 12] + frame[VNET : VNET + 6] + frame[_IP - 2 : _IP]
-    if frame[_IP - 2 : _IP] == b"\x86\xdd":
-        body = _refusal6(frame, max(mtu, _MTU6_MIN))
+    ip = ip_offset(frame)
+    back = _PLAIN + frame[VNET + 6 : VNET + 12] + frame[VNET : VNET + 6] + frame[VNET + 12 : ip]
+    if frame[ip - 2 : ip] == _IP6:
+        body = _refusal6(frame[ip:], max(mtu, _MTU6_MIN))
     else:
-        body = _refusal4(frame, mtu)
+        body = _refusal4(frame[ip:], mtu)
     return None if body is None else back + body
 
 
-def _refusal4(frame: bytes, mtu: int) -> bytes | None:
+def _refusal4(packet: bytes, mtu: int) -> bytes | None:
     """RFC 1191: type 3, code 4, with the MTU of the next hop."""
-    header = (frame[_IP] & 15) * 4
-    is_error = frame[_IP + 9] == 1 and frame[_IP + header] in (3, 4, 5, 11, 12)
-    if is_error or int.from_bytes(frame[_IP + 6 : _IP + 8], "big") & 0x1FFF:
+    header = (packet[0] & 15) * 4
+    is_error = packet[9] == 1 and packet[header] in (3, 4, 5, 11, 12)
+    if is_error or int.from_bytes(packet[6:8], "big") & 0x1FFF:
         return None
-    quoted = frame[_IP : _IP + max(_QUOTED4, header + 8)]
+    quoted = packet[: max(_QUOTED4, header + 8)]
     message = bytearray(struct.pack(">BBHHH", 3, 4, 0, 0, mtu) + quoted)
     struct.pack_into(">H", message, 2, fold(ones_sum(message)) ^ 0xFFFF)
-    to, source = frame[_IP + 12 : _IP + 16], frame[_IP + 16 : _IP + 20]
-    ip = bytearray(struct.pack(">BBHHHBBH", 0x45, 0xC0, 20 + len(message), 0, 0, 64, 1, 0))
-    ip += source + to
-    struct.pack_into(">H", ip, 10, fold(ones_sum(ip)) ^ 0xFFFF)
-    return bytes(ip + message)
+    head = bytearray(struct.pack(">BBHHHBBH", 0x45, 0xC0, 20 + len(message), 0, 0, 64, 1, 0))
+    head += packet[16:20] + packet[12:16]
+    struct.pack_into(">H", head, 10, fold(ones_sum(head)) ^ 0xFFFF)
+    return bytes(head + message)
 
 
-def _refusal6(frame: bytes, mtu: int) -> bytes | None:
+def _refusal6(packet: bytes, mtu: int) -> bytes | None:
     """RFC 4443, 3.2: type 2, with the MTU of the next hop."""
-    if frame[_IP + 6] == 58 and frame[_IP + 40] < 128:
+    if packet[6] == 58 and packet[40] < 128:
         return None
-    quoted = frame[_IP : _IP + _QUOTED6]
+    quoted = packet[:_QUOTED6]
     message = bytearray(struct.pack(">BBHI", 2, 0, 0, mtu) + quoted)
-    addresses = frame[_IP + 24 : _IP + 40] + frame[_IP + 8 : _IP + 24]
+    addresses = packet[24:40] + packet[8:24]
     pseudo = addresses + struct.pack(">I3xB", len(message), 58)
     padded = message + bytes(len(message) & 1)
     struct.pack_into(">H", message, 2, fold(ones_sum(pseudo) + ones_sum(padded)) ^ 0xFFFF)

@@ -71,6 +71,10 @@ class NetemDriver:
         """The witness's."""
         return self._witness.pid if self._witness is not None else 0
 
+    @property
+    def trouble(self) -> str:
+        return "" if self.alive else "is not watched: its witness has ended"
+
     async def start(self, macs: Mapping[str, int]) -> None:
         for mac, site in macs.items():
             self._macs.setdefault(site, []).append(mac)

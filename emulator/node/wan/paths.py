@@ -8,6 +8,8 @@ segments, also of super-frames, which are cut into runs of those that share a fa
 from __future__ import annotations
 
 import random
+import sys
+import traceback
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -49,8 +51,8 @@ class Fates(NamedTuple):
 class Path:
     """An ordered pair of sites: obeys its words of the table, counts into them."""
 
-    __slots__ = ("_back", "_bursts", "_cell", "_codel", "_free_at", "_lanes", "_luck", "_random",
-                 "_wander", "_words", "number")  # fmt: skip
+    __slots__ = ("_back", "_bursts", "_cell", "_codel", "_free_at", "_is_broken", "_lanes", "_luck",
+                 "_random", "_wander", "_words", "number")  # fmt: skip
 
     def __init__(
         self, words: memoryview[int], lanes: Lanes, source: int, target: int, seed: int
@@ -66,10 +68,23 @@ class Path:
         self._luck = {word: Luck(self._random) for word in
                       (table.LOSS, table.CORRUPT, table.DUPLICATE, table.REORDER)}  # fmt: skip
         self._codel = Codel()
+        self._is_broken = False  # a frame found a fault in us
         self._free_at = 0  # when the rate has let out all that is queued
 
     def admit(self, frame: bytes, now: int) -> Fates:
-        """Let a frame enter at `now`."""
+        """Let a frame enter at `now`. Any bytes are fine; should one be our undoing all the same,
+        then it is dropped and counted as what we could not carry, and said once."""
+        try:
+            return self._admit(frame, now)
+        except Exception:  # noqa: BLE001  (all other paths would end with this one)
+            if not self._is_broken:
+                self._is_broken = True
+                print(f"wire: frame {frame[:128].hex()}: {traceback.format_exc()}",  # noqa: T201
+                      file=sys.stderr)  # fmt: skip
+            self._words[table.TOTAL_OVERLOAD] += 1
+            return self._drop_all(OVERLOAD, 1)
+
+    def _admit(self, frame: bytes, now: int) -> Fates:
         words, cell = self._words, self._cell
         shape = layout(frame) if frame[1] else None
         segments = shape.segments if shape else 1

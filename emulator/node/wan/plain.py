@@ -9,17 +9,16 @@ import time
 from emulator.node.wan import table as words_of
 from emulator.node.wan.agenda import Agenda
 from emulator.node.wan.flows import Flows
-from emulator.node.wan.mover import MEMORY, MoverParts
+from emulator.node.wan.mover import LARGEST, MEMORY, STALE_NS, MoverParts
 from emulator.node.wan.outbox import Outbox
 from emulator.node.wan.paths import EXPRESS, Path
 from emulator.node.wan.poller import Poller
-from emulator.node.wan.ports import dropped
+from emulator.node.wan.ports import dropped, receive_stamped
 from emulator.node.wan.records import encode, encode_flow
 from emulator.node.wan.segments import VNET
 from emulator.node.wan.table import SITES
 
-_LARGEST = 10 + 14 + 4 + 65536  # virtio, Ethernet, VLAN, and the most that GSO puts in one frame
-_TURN = 32  # frames from one port, and departures, before the others have their turn
+_TURN = 32  # frames from one port before the others have their turn
 _IDLE_NS = 100_000_000  # the heartbeat's period when nothing moves
 _SOON_NS = 2_000_000  # when records wait to be flushed
 _CHECKUP_NS = 1_000_000_000  # how often the kernel's drop counters are read
@@ -36,6 +35,7 @@ class PlainMover:
         self._words = parts.words
         self._control = parts.control
         self._outbox = Outbox(parts.records)
+        self._outbox.lost = parts.words[words_of.TOTAL_RECORDS_LOST]  # by those before us
         self._capture = parts.capture
         self._seed = parts.seed
         self._agenda = Agenda(MEMORY)
@@ -72,6 +72,10 @@ class PlainMover:
         """As if the frame had come in at `now`."""
         self._forward(source, frame, now)
 
+    def take(self) -> tuple[int, int, bytes] | None:
+        """Due, lane and frame of what would leave first; None: nothing waits."""
+        return self._agenda.pop() if self._agenda.heap else None
+
     def tell_at(self, now: int, *, is_all: bool) -> None:
         """Tell flows as at an instant, and hand all records over."""
         self._tell_flows(now, is_all=is_all)
@@ -100,17 +104,29 @@ class PlainMover:
         return longest if due is None else min(longest, max(0, due - now))
 
     def _receive(self, source: int) -> None:
-        receive = self._ports[source].recv
-        for _ in range(_TURN):
-            try:
-                frame = receive(_LARGEST + 1)
-            except OSError:  # empty, or the interface went down: epoll tells which
+        port = self._ports[source]
+        receive = port.recv
+        try:  # OSError: empty, or the interface went down: epoll tells which
+            frame, waited = receive_stamped(port, LARGEST + 1)
+            if waited > STALE_NS:  # those behind it waited as long: away with a good many
+                self._discard(port)
                 return
-            self._forward(source, frame, _now())  # the clock after recv: before it is too early
+            self._forward(source, frame, _now())
+            for _ in range(_TURN - 1):
+                frame = receive(LARGEST + 1)
+                self._forward(source, frame, _now())  # the clock after recv: before is too early
+        except OSError:
+            return
+
+    def _discard(self, port: socket.socket) -> None:
+        self._words[words_of.TOTAL_OVERLOAD] += 1
+        for _ in range(8 * _TURN):
+            port.recv(LARGEST + 1)
+            self._words[words_of.TOTAL_OVERLOAD] += 1
 
     def _forward(self, source: int, frame: bytes, now: int) -> None:
         self._words[words_of.TOTAL_PACKETS] += 1
-        if not VNET + 14 <= len(frame) <= _LARGEST:
+        if not VNET + 14 <= len(frame) <= LARGEST:
             self._words[words_of.TOTAL_UNKNOWN] += 1
             return
         if frame[VNET] & 1:  # multicast, broadcast
@@ -143,28 +159,29 @@ class PlainMover:
         return fates.first, fates.last
 
     def _depart(self) -> None:
-        """Send what is due."""
+        """Send all that was due when we began. More may come in than goes out in a turn (many
+        ports, broadcasts): what waits longer must wait where the kernel drops."""
         agenda, words = self._agenda, self._words
-        for _ in range(_TURN):
-            due = agenda.next_due()
-            now = _now()
-            if due is None or due > now:
-                return
+        begun = _now()
+        while (due := agenda.next_due()) is not None and due <= begun:
+            words[words_of.HEARTBEAT] = now = _now()
             words[words_of.LAG_MAX] = max(words[words_of.LAG_MAX], now - due)
             _, lane, frame = agenda.pop()
-            number = lane % EXPRESS
-            port = self._ports.get(number % SITES)
-            try:
-                if port is None:
-                    self._paths_refused(number)
-                else:
-                    port.send(frame)
-            except OSError:  # ENXIO, ENETDOWN, ENOBUFS, EMSGSIZE: the frame is lost, as on a wire
-                self._paths_refused(number)
+            self._send(lane % EXPRESS, frame, is_late=now - due > STALE_NS)
 
-    def _paths_refused(self, number: int) -> None:
-        """The target's port did not take a frame that was due."""
+    def _send(self, number: int, frame: bytes, *, is_late: bool) -> None:
+        port = self._ports.get(number % SITES)
         cell = words_of.path_words(number // SITES, number % SITES)
+        if is_late:
+            self._words[cell + words_of.OVERLOAD_DROPS] += 1
+            self._words[words_of.TOTAL_OVERLOAD] += 1
+            return
+        try:
+            if port is not None:
+                port.send(frame)
+                return
+        except OSError:  # ENXIO, ENETDOWN, ENOBUFS, EMSGSIZE: the frame is lost, as on a wire
+            pass
         self._words[cell + words_of.SEND_ERRORS] += 1
         self._words[words_of.TOTAL_SEND_ERRORS] += 1
 

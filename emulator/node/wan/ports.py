@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import socket
 import struct
+import time
 from collections.abc import Iterable
+
+from emulator.clock import NS_PER_S
 
 # linux/if_packet.h and asm-generic/socket.h; the socket module does not name them.
 _SOL_PACKET = 263
@@ -62,12 +65,23 @@ def open_port(interface: str) -> socket.socket:
         port.setsockopt(_SOL_PACKET, _PACKET_VNET_HDR, 1)
         port.setsockopt(_SOL_PACKET, _PACKET_IGNORE_OUTGOING, 1)
         port.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
+        port.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         port.bind((interface, _ETH_P_ALL))
         port.settimeout(0)
     except OSError:
         port.close()
         raise
     return port
+
+
+def receive_stamped(port: socket.socket, size: int) -> tuple[bytes, int]:
+    """A frame, and for how long (ns) it has waited in the port's buffer. Raises OSError."""
+    frame, told, _, _ = port.recvmsg(size, 64)
+    for level, kind, data in told:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, ns = struct.unpack("=qq", data)
+            return frame, time.time_ns() - (seconds * NS_PER_S + ns)
+    return frame, 0
 
 
 def open_witness_port(interface: str) -> socket.socket:

@@ -17,6 +17,7 @@ _TCP4, _TCP6, _UDP = 1, 4, 5  # VIRTIO_NET_HDR_GSO_*
 _ECN = 0x80
 _FIN, _PSH, _CWR = 0x01, 0x08, 0x80
 _VLAN = (b"\x81\x00", b"\x88\xa8")
+_IP_MOST = 65535  # bytes of a packet that its header can tell
 
 
 class Layout(NamedTuple):
@@ -34,23 +35,44 @@ class Layout(NamedTuple):
         return self.header - VNET + self.size
 
 
-def layout(frame: bytes) -> Layout | None:
-    """None: one frame, or nothing that we know how to cut."""
-    kind = frame[1] & ~_ECN
-    if kind not in (_TCP4, _TCP6, _UDP) or not frame[0] & _NEEDS_CSUM:
-        return None
-    size, start = struct.unpack_from("=HH", frame, 4)
+def ip_offset(frame: bytes) -> int:
+    """Where a frame's IP header would begin, behind any VLAN tags; may be behind its end."""
     ip = VNET + 14
     while frame[ip - 2 : ip] in _VLAN:
         ip += 4
-    transport = VNET + start
-    if not size or len(frame) < transport + 20 or transport < ip + 20:
+    return ip
+
+
+def layout(frame: bytes) -> Layout | None:
+    """None: one frame, or nothing that we know how to cut. Any bytes are fine; `core/flows.c`
+    decides the same."""
+    kind = frame[1] & ~_ECN
+    if kind not in (_TCP4, _TCP6, _UDP) or not frame[0] & _NEEDS_CSUM:
         return None
-    header = transport + (8 if kind == _UDP else (frame[transport + 12] >> 4) * 4)
+    size, start, offset = struct.unpack_from("=HHH", frame, 4)
+    ip, transport = ip_offset(frame), VNET + start
+    if not size or offset != (6 if kind == _UDP else 16):
+        return None
+    if not ip + 20 <= transport <= len(frame) - 20 or len(frame) - ip > _IP_MOST:
+        return None
+    if not _is_whole_ip(frame, ip, transport, kind):
+        return None
+    words = 2 if kind == _UDP else frame[transport + 12] >> 4
+    header = transport + 4 * words
     payload = len(frame) - header
-    if payload <= size:
+    if payload <= size or (kind != _UDP and words < 5):
         return None
     return Layout(ip, transport, header, size, -(-payload // size))
+
+
+def _is_whole_ip(frame: bytes, ip: int, transport: int, kind: int) -> bool:
+    """Whether the IP header ends where the transport begins, and is what the kind of GSO says."""
+    name, version, words = frame[ip - 2 : ip], frame[ip] >> 4, frame[ip] & 15
+    if name == b"\x08\x00" and version == 4:
+        return kind != _TCP6 and words >= 5 and transport == ip + 4 * words
+    if name == b"\x86\xdd" and version == 6:
+        return kind != _TCP4 and transport >= ip + 40 and (transport - ip) % 8 == 0
+    return False
 
 
 def wire_bytes(frame: bytes, shape: Layout | None) -> int:
@@ -108,12 +130,13 @@ def _resize_ip(head: bytearray, shape: Layout, length: int, start: int) -> bytes
 
 def summed(frame: bytes) -> bytes:
     """The same frame with its checksum completed, and no longer vouched for by the kernel: so the
-    receiver will check it. A frame of one segment."""
+    receiver will check it. A frame of one segment; where its checksum would lie outside of it, it
+    has none."""
     head = bytearray(frame)
-    if frame[0] & _NEEDS_CSUM:
-        start, offset = struct.unpack_from("=HH", frame, 6)
-        start += VNET
-        covered = frame[start:] + bytes(len(frame) - start & 1)
+    start, offset = struct.unpack_from("=HH", frame, 6)
+    start += VNET
+    if frame[0] & _NEEDS_CSUM and start + offset + 2 <= len(frame):
+        covered = frame[start:] + bytes((len(frame) - start) & 1)
         total = fold(ones_sum(covered)) ^ 0xFFFF
         struct.pack_into(">H", head, start + offset, total or 0xFFFF)
     head[:VNET] = bytes(VNET)

@@ -162,6 +162,10 @@ class PathTable:
         cell = path_words(source, target)
         return Counters(*self.words[cell + PACKETS : cell + FREE_AT + 1])
 
+    def beat(self, now: int) -> None:
+        """As if the wire had beaten: it was just started."""
+        self.words[HEARTBEAT] = now
+
     def state(self) -> WireState:
         return WireState(*self.words[: MOVER + 1])
 

@@ -14,7 +14,7 @@
 
 enum { VNET = 10, IP = 24, SITES = 64, PATHS = SITES * SITES, LANES = 2 * PATHS };
 enum { LARGEST = VNET + 14 + 4 + 65536 }; /* virtio, Ethernet, VLAN, and the most that GSO packs */
-enum { RECEIVE = 32, SEND = 32, SMALL = 4096, TURNS = 8 };
+enum { RECEIVE = 32, SEND = 32, SMALL = 4096 };
 
 /* Words of the shared table, as table.py numbers them. */
 enum { DELAY = 0, CUT = 15, SPECIAL = 16, PACKETS = 24, BYTES, CUT_DROPS, LOSS_DROPS, QUEUE_DROPS,

@@ -36,16 +36,31 @@ static uint16_t native16(const uint8_t *p)
     return value;
 }
 
+/* Whether the IP header at `ip` ends where the transport begins, and is what the kind of GSO says. */
+static int is_whole_ip(const uint8_t *data, int ip, int transport, int kind)
+{
+    uint32_t type = be16(data + ip - 2);
+    int version = data[ip] >> 4, words = data[ip] & 15;
+    if (type == 0x0800 && version == 4)
+        return kind != 4 && words >= 5 && transport == ip + 4 * words;
+    if (type == 0x86DD && version == 6)
+        return kind != 1 && transport >= ip + 40 && (transport - ip) % 8 == 0;
+    return 0;
+}
+
 struct shape shape_of(const uint8_t *data, int size)
 {
     struct shape one = {0, size, 0, 1};
-    int kind = data[1] & 0x7F;
+    int kind = data[1] & 0x7F, is_udp = kind == 5, ip = IP;
     if ((kind != 1 && kind != 4 && kind != 5) || !(data[0] & 1)) return one;
-    int ip = IP;
     while (ip + 4 < size && (be16(data + ip - 2) == 0x8100 || be16(data + ip - 2) == 0x88A8)) ip += 4;
     struct shape s = {VNET + native16(data + 6), 0, native16(data + 4), 1};
-    if (!s.size || size < s.transport + 20 || s.transport < ip + 20) return one;
-    s.header = s.transport + (kind == 5 ? 8 : (data[s.transport + 12] >> 4) * 4);
+    if (!s.size || native16(data + 8) != (is_udp ? 6 : 16)) return one;
+    if (size < s.transport + 20 || size - ip > 65535) return one;
+    if (s.transport < ip + 20 || !is_whole_ip(data, ip, s.transport, kind)) return one;
+    int words = data[s.transport + 12] >> 4;
+    if (!is_udp && words < 5) return one;
+    s.header = s.transport + (is_udp ? 8 : 4 * words);
     int payload = size - s.header;
     if (payload <= s.size) return one;
     s.segments = (payload + s.size - 1) / s.size;

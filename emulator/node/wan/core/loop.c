@@ -10,7 +10,9 @@
 
 #define IDLE_WAIT (100 * MILLI)   /* the heartbeat's period when nothing moves */
 #define RECORDS_WAIT (2 * MILLI)  /* when records wait to be flushed */
-#define LATEST SECOND             /* a kernel's stamp older than this is not one of ours */
+/* What waited for us longer than this, to come in or to go out, is dropped: an overload costs frames,
+ * not seconds. Both together are the longest queue that a path has by default. */
+#define STALE (500 * MILLI)
 
 static int64_t *path_of(struct core *c, int source, int target)
 {
@@ -86,7 +88,7 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
     uint64_t mac = 0;
     memcpy(&mac, frame->data + VNET, 6);
     int at = place_of(c, mac), target = c->site_of[at];
-    if (c->mac_of[at] != mac || target == source) {
+    if (!mac || c->mac_of[at] != mac || target == source) { /* 0 marks a free place */
         c->words[TOTAL_UNKNOWN]++;
         return;
     }
@@ -101,7 +103,7 @@ static int64_t entered_at(struct msghdr *message, int64_t now, int64_t real_now)
             struct timespec t;
             memcpy(&t, CMSG_DATA(m), sizeof t);
             int64_t entered = now - (real_now - (t.tv_sec * SECOND + t.tv_nsec));
-            if (entered <= now && entered > now - LATEST) return entered;
+            return entered < now ? entered : now;
         }
     return now;
 }
@@ -125,8 +127,10 @@ static void receive(struct core *c, int site)
     clock_gettime(CLOCK_REALTIME, &real);
     int64_t now = now_ns(), real_now = real.tv_sec * SECOND + real.tv_nsec;
     for (int i = 0; i < count; i++) {
+        int64_t entered = entered_at(&messages[i].msg_hdr, now, real_now);
         c->slots[i]->size = messages[i].msg_len;
-        forward(c, site, &c->slots[i], entered_at(&messages[i].msg_hdr, now, real_now));
+        if (now - entered > STALE) c->words[TOTAL_OVERLOAD]++;
+        else forward(c, site, &c->slots[i], entered);
     }
 }
 
@@ -156,24 +160,39 @@ static void transmit(struct core *c, int target, struct frame **frames, int *lan
     for (int i = 0; i < count; i++) release(c, frames[i]);
 }
 
-/* Send what is due, as many at once as leave by one port. */
+/* The frame that is due first; NULL where it comes too late to be sent. */
+static struct frame *next_due(struct core *c, int *lane, int64_t now)
+{
+    int64_t late = now - c->heap_due[0];
+    struct frame *frame = pop(c, lane);
+    if (late > c->words[LAG_MAX]) c->words[LAG_MAX] = late;
+    if (late <= STALE) return frame;
+    int number = *lane % PATHS;
+    path_of(c, number / SITES, number % SITES)[OVERLOAD_DROPS]++;
+    c->words[TOTAL_OVERLOAD]++;
+    release(c, frame);
+    return NULL;
+}
+
+/* Send all that was due when we began, as many at once as leave by one port. More may come in than
+ * goes out in a turn (many ports, broadcasts): what waits longer must wait where the kernel drops. */
 static void depart(struct core *c)
 {
     struct frame *frames[SEND];
     int lanes[SEND];
-    for (int turn = 0; turn < TURNS; turn++) {
+    int64_t begun = now_ns();
+    while (c->waiting && c->heap_due[0] <= begun) {
         int64_t now = now_ns();
         int count = 0, target = -1;
-        while (c->waiting && c->heap_due[0] <= now && count < SEND) {
+        c->words[HEARTBEAT] = now;
+        while (c->waiting && c->heap_due[0] <= begun && count < SEND) {
             int next = c->heap_lane[0] % SITES;
             if (target >= 0 && next != target) break;
             target = next;
-            if (now - c->heap_due[0] > c->words[LAG_MAX]) c->words[LAG_MAX] = now - c->heap_due[0];
-            frames[count] = pop(c, &lanes[count]);
-            count++;
+            frames[count] = next_due(c, &lanes[count], now);
+            if (frames[count]) count++;
         }
-        if (!count) return;
-        transmit(c, target, frames, lanes, count);
+        if (count) transmit(c, target, frames, lanes, count);
     }
 }
 
@@ -262,14 +281,28 @@ int64_t core_hold(struct core *c, int lane, int64_t due, const uint8_t *data, in
 
 void core_tell_flows(struct core *c) { tell_flows(c, now_ns(), 1); }
 
-/* As if a frame had come in at `now`, and then all flows were told: with these the tests hold both
- * movers to one behaviour. */
+/* As if a frame had come in at `now`, the departure that is due first, and then all flows told: with
+ * these the tests hold both movers to one behaviour. */
 void core_feed(struct core *c, int source, const uint8_t *data, int size, int64_t now)
 {
-    struct frame *frame = frame_of(c, data, size);
+    struct frame *frame = frame_of(c, data, size < LARGEST ? size : LARGEST);
     if (!frame) return;
+    frame->size = size; /* as MSG_TRUNC tells it */
     forward(c, source, &frame, now);
     release(c, frame);
+}
+
+/* Its lane, its bytes into `data`, which has room for LARGEST; -1: nothing waits. */
+int core_take(struct core *c, int64_t *due, uint8_t *data, int *size)
+{
+    int lane;
+    if (!c->waiting) return -1;
+    struct frame *frame = pop(c, &lane);
+    *due = frame->due;
+    *size = (int)frame->size;
+    memcpy(data, frame->data, frame->size);
+    release(c, frame);
+    return lane;
 }
 
 void core_tell_at(struct core *c, int64_t now, int all)
@@ -296,6 +329,7 @@ struct core *core_new(int64_t *words, uint8_t *capture, int64_t limit, int contr
     c->limit = limit;
     c->control = control;
     c->outbox.fd = records;
+    c->outbox.lost = words[TOTAL_RECORDS_LOST]; /* by those before us */
     c->flow_log = flow_log;
     c->special = special;
     c->epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -6,7 +6,8 @@
 
 #include "core.h"
 
-enum { BATCH = 32 << 10, ROOM = 40 << 10, BATCHES = 128 };
+/* A record is at most a head, a key and a datagram; before it there may be one of what was lost. */
+enum { BATCH = 32 << 10, ROOM = BATCH + 65536 + 256, BATCHES = 128 };
 #define PATIENCE (5 * MILLI)
 
 struct __attribute__((packed)) lost_head {
@@ -27,7 +28,7 @@ static void close_batch(struct outbox *o)
 
 static void put(struct outbox *o, const void *data, uint32_t size)
 {
-    memcpy(o->batch + o->size, data, size);
+    if (size) memcpy(o->batch + o->size, data, size);
     o->size += size;
 }
 
@@ -35,7 +36,7 @@ void outbox_add(struct outbox *o, const void *head, uint32_t head_size, const vo
                 uint32_t a_size, const void *b, uint32_t b_size, int64_t now)
 {
     if (!o->batch) o->batch = malloc(ROOM);
-    if (o->count >= BATCHES || !o->batch || head_size + a_size + b_size > ROOM - BATCH - 64) {
+    if (o->count >= BATCHES || !o->batch) {
         o->lost++;
         o->unsaid++;
         return;
