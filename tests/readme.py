@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from tests.cli import ROOT
 
@@ -19,4 +20,4 @@ def commands() -> list[list[str]]:
     lines = [
         line.partition("#")[0].strip() for block in blocks("sh") for line in block.splitlines()
     ]
-    return [line.split() for line in lines if line]
+    return [shlex.split(line) for line in lines if line]

@@ -310,14 +310,21 @@ def _remove_outdated(client: docker.DockerClient, current: str) -> None:
     """Node images of earlier code go, but not what another process may be about to start."""
     nodes = _labelled(client, "node")
     newest = max(image.created for image in nodes)
-    for image in [*nodes, *_labelled(client, "compiler")]:
+    # The newest compiler's stage is the build's cache.
+    compilers = sorted(_labelled(client, "compiler"), key=lambda image: image.created)[:-1]
+    for image in [*nodes, *compilers]:
         if current not in image.tags and image.created < newest - KEPT_S:
             _remove(client, image)
 
 
 def _labelled(client: docker.DockerClient, kind: str) -> list[_Image]:
     found = client.api.images(filters={"label": f"{IMAGE_LABEL}={kind}"})
-    return [_Image(i["Id"], tuple(i.get("RepoTags") or ()), i["Created"]) for i in found]
+    return [_Image(i["Id"], _tags(i), i["Created"]) for i in found]
+
+
+def _tags(image: Mapping[str, Any]) -> tuple[str, ...]:
+    """An image without a tag has none, or one of no name, by the engine's version."""
+    return tuple(tag for tag in image.get("RepoTags") or () if tag != "<none>:<none>")
 
 
 def _remove(client: docker.DockerClient, image: _Image) -> bool:

@@ -23,6 +23,9 @@ NAMED_BY = {  # how each command is told which lab
     "kill": ["--lab"],
     "heal": ["--lab"],
     "exec": ["--lab"],
+    "path": ["--lab"],
+    "flows": ["--lab"],
+    "pcap": ["--lab"],
     "status": [],
     "down": [],
 }
@@ -35,6 +38,14 @@ def shortened(target: Path) -> Path:
         text = text.replace(long, short)
     target.write_text(text)
     return target
+
+
+def assert_written(folder: Path) -> None:
+    """The files that the page's commands write."""
+    assert (folder / "us-east.pcapng").stat().st_size > 1000
+    assert (folder / "report.json").read_text().startswith("{")
+    assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    assert "<testsuite " in (folder / "report.xml").read_text()
 
 
 def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path):
@@ -50,6 +61,8 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
             if name == "dns":
                 which = [lab_name, "--once"] if words[0] == "top" else ["--lab", lab_name]
                 given = [*words, *which]
+            elif name == "pcap":
+                given = [str(tmp_path / w) if w.endswith(".pcapng") else w for w in given]
             elif name == "run":
                 outputs = [w if w.startswith("-") else str(tmp_path / w) for w in words[1:]]
                 given = [str(scenario), *outputs, "--directory", str(tmp_path)]
@@ -60,10 +73,8 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
             assert said[name].code in allowed, (name, said[name])
     finally:
         engine.remove(engine.containers(lab_name))
-    assert '"region": "eu-west"' in said["exec"].out
-    assert "13 containers removed" in said["down"].out
-    assert (tmp_path / "report.json").read_text().startswith("{")
-    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")
-    assert "<testsuite " in (tmp_path / "report.xml").read_text()
+    told = said["exec"].out + said["down"].out
+    assert '"region": "eu-west"' in told and "13 containers removed" in told
+    assert_written(tmp_path)
     body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
     assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
