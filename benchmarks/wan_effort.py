@@ -16,7 +16,8 @@ class Effort:
 
     rounds: int  # of the TCP stream over the engine and the bridge in turn
     sweep_rounds: int  # of everything else that alternates
-    pings: int  # for each delay set, 2 ms apart
+    delay_rounds: int  # of pings, for each delay set
+    pings: int  # of a round, 2 ms apart
     rtts_ms: tuple[int, ...]
     stream_ms: int  # of TCP, after the warm-up
     warm_up_ms: int
@@ -36,7 +37,8 @@ class Effort:
 FULL = Effort(
     rounds=5,
     sweep_rounds=3,
-    pings=2000,
+    delay_rounds=3,
+    pings=1500,
     rtts_ms=(5, 20, 40, 100, 300),
     stream_ms=4000,
     warm_up_ms=2000,
@@ -57,6 +59,7 @@ FULL = Effort(
 QUICK = Effort(
     rounds=1,
     sweep_rounds=1,
+    delay_rounds=1,
     pings=150,
     rtts_ms=(20,),
     stream_ms=500,

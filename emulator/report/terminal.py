@@ -170,6 +170,8 @@ def _wire(measured: Measurements, history: History, console: Console) -> None:
     if line := agreement_line(measured.agreement):
         paragraph(console, line, width)
     _disagreements(measured, history, console)
+    if history.run and (engine := history.run.environment.get("wan")):
+        console.print(f"Packets between sites were moved by: {engine}.")
 
 
 def _disagreements(measured: Measurements, history: History, console: Console) -> None:

@@ -259,6 +259,7 @@ def _options() -> argparse.Namespace:
 
 def main() -> None:
     options = _options()
+    os.nice(19)  # packets are moved before they are shown
     if options.port:
         sys.exit(tap_port.watch(options))
     try:

@@ -62,7 +62,7 @@ class Blocks:
         consumed = int(self._wish.consumed)
         if consumed:
             reader.passed(consumed, int(self._wish.next), int(self._wish.lost - before))
-        return self._out.raw[:put] if put else b"", consumed
+        return ctypes.string_at(self._out, put), consumed
 
 
 def _address(data: bytes) -> int:

@@ -28,6 +28,7 @@ enum { FATE_CUT = -1, FATE_OVERLOAD = -4 };
 
 #define SECOND 1000000000LL
 #define MILLI 1000000LL
+#define MICRO 1000LL
 
 struct frame {
     struct frame *next;
@@ -109,7 +110,8 @@ struct core {
     int64_t held, limit;
     struct frame *slots[RECEIVE];
     struct frame *spare;
-    int64_t checked, flushed;
+    int64_t checked, looked, awake_left;
+    int is_awake;
     struct flows flows;
     struct outbox outbox;
 };
