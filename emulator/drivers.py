@@ -12,6 +12,7 @@ DESCRIPTIONS: Mapping[DriverName, str] = {
     "userspace": "user-space wire (AF_PACKET)",
     "netem": "the kernel's netem",
 }
+SEED = 1  # of all that our wire draws: every life of it, in every lab, draws alike
 _JITTER_NS_MAX = 1 << 30  # the kernel keeps twice the jitter in 31 bits (net/sched/sch_netem.c)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from emulator import __version__
 from emulator.controller.inject import SITE_FAULTS
 from emulator.controller.lab import Lab
-from emulator.drivers import DESCRIPTIONS
+from emulator.drivers import DESCRIPTIONS, SEED
 from emulator.events import Run
 from emulator.plan.bounds import Loads, bounds
 from emulator.plan.model import PathSpec, Plan, SiteSpec
@@ -187,6 +187,7 @@ def _environment(lab: Lab) -> dict[str, str]:
         "kernel": platform.release(),
         "machine": platform.machine(),
         "wan": _wan(lab),
+        "wan_seed": str(SEED),
         "congestion_control": CONGESTION,
         "clock": "CLOCK_MONOTONIC of the lab's kernel",
         **kernel,

@@ -24,6 +24,7 @@ import socket
 import sys
 from typing import Any
 
+from emulator.drivers import SEED
 from emulator.node.wan.capture import Capture
 from emulator.node.wan.compiled import CompiledMover, load_core
 from emulator.node.wan.mover import Mover, MoverParts
@@ -118,7 +119,7 @@ def main() -> None:
     for name in ("control", "table", "records"):
         parser.add_argument(f"--{name}", type=int, required=True, metavar="FD")
     parser.add_argument("--capture", type=int, metavar="FD")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=SEED)
     options = parser.parse_args()
     sharpen_timers()
     with contextlib.suppress(OSError):  # without the right to, the container's CPU weight must do
