@@ -277,17 +277,17 @@ def test_when_the_wan_container_dies_everyone_hears(own_world):
         wan.stats()
 
 
-def test_the_end_of_the_wire_is_told(own_world):
-    """Nothing may be claimed from then on: an event of kind `lost`; `stats` says not alive."""
+def test_the_end_of_the_wire_is_told_and_another_one_takes_its_place(own_world):
+    """Events of its end and of the next one's start; `stats` counts ends; still no second setup."""
     wan = own_world.clients[0]
     assert wan.stats()["wire"]["alive"]
     reader = wan.events()
-    (keeper,) = (c.pid for c in own_world.engine.containers(own_world.lab) if c.host == "wan")
-    children = f"/proc/{keeper}/task/{keeper}/children"
-    kill = ("sh", "-c", f"kill -9 $(cat {children})")
+    kill = ("sh", "-c", f"kill -9 {wan.stats()['wire']['pid']}")
     with closing(own_world.engine.stream(own_world.lab, "wan", kill)) as program:
         assert program.read(100) == b""
-    assert "wire ended" in until(reader, kind="lost")["where"]
-    assert not wan.stats()["wire"]["alive"]
+    for state in ("ended", "started"):
+        until(reader, kind="daemon", host="wan", name="wire", state=state)
+    assert wan.stats()["wire"]["ended"] == 1
     with pytest.raises(WanError, match="set up already"):
         wan.setup(setup())
+    assert ping(wan, ROUTER, _FAR_WAN)
