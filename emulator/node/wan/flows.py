@@ -122,11 +122,15 @@ class Flows:
             return self._udp(frame, key, transport, end, now, sites)
         return None
 
+    def ended(self) -> Iterator[Direction]:
+        """Those that ended since the last call."""
+        yield from self._ended
+        self._ended.clear()
+
     def to_tell(self, now: int, *, is_all: bool = False) -> Iterator[Direction]:
         """Directions that ended, and of those that moved since they were told the ones that are
         due: silent for a second, or not told for 5; with `is_all` every one."""
-        yield from self._ended
-        self._ended.clear()
+        yield from self.ended()
         for direction in reversed(self._directions.values()):
             if now - direction.seen > TELL_NS + 2 * IDLE_NS:
                 return

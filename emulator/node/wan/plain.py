@@ -5,10 +5,11 @@ from __future__ import annotations
 import select
 import socket
 import time
+from collections.abc import Iterable
 
 from emulator.node.wan import table as words_of
 from emulator.node.wan.agenda import Agenda
-from emulator.node.wan.flows import Flows
+from emulator.node.wan.flows import Direction, Flows
 from emulator.node.wan.mover import LARGEST, MEMORY, STALE_NS, MoverParts
 from emulator.node.wan.outbox import Outbox
 from emulator.node.wan.paths import EXPRESS, Path
@@ -187,6 +188,7 @@ class PlainMover:
 
     def _keep_house(self, now: int) -> None:
         self._words[words_of.HEARTBEAT] = now
+        self._tell(self._flows.ended() if self._flows is not None else (), now)
         if self._outbox.waiting:
             self._outbox.flush(now)
         if now - self._checkup >= _CHECKUP_NS:
@@ -198,5 +200,8 @@ class PlainMover:
 
     def _tell_flows(self, now: int, *, is_all: bool) -> None:
         if self._flows is not None:
-            for direction in self._flows.to_tell(now, is_all=is_all):
-                self._outbox.add(encode_flow(direction, now), now)
+            self._tell(self._flows.to_tell(now, is_all=is_all), now)
+
+    def _tell(self, directions: Iterable[Direction], now: int) -> None:
+        for direction in directions:
+            self._outbox.add(encode_flow(direction, now), now)

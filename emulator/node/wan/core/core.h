@@ -131,6 +131,7 @@ int observe(struct core *c, const uint8_t *data, int size, int64_t now, int sour
             struct sight *sight);
 void tell_sight(struct core *c, const struct sight *sight, int64_t t, const struct fates *fates,
                 int source, int target);
+void tell_ended(struct core *c, int64_t now);
 void tell_flows(struct core *c, int64_t now, int all);
 
 /* outbox.c */

@@ -328,11 +328,18 @@ static void tell(struct core *c, const struct direction *d, int64_t now)
     outbox_add(&c->outbox, &head, sizeof head, key, size, &told, sizeof told, now);
 }
 
-void tell_flows(struct core *c, int64_t now, int all)
+/* Soon, and not all of a second at once: whoever reads them would take a core for as long. */
+void tell_ended(struct core *c, int64_t now)
 {
     struct flows *f = &c->flows;
     for (int i = 0; i < f->aside_count; i++) tell(c, &f->aside[i], now);
     f->aside_count = 0;
+}
+
+void tell_flows(struct core *c, int64_t now, int all)
+{
+    struct flows *f = &c->flows;
+    tell_ended(c, now);
     for (int at = f->newest; at != NONE; at = f->all[at].older) {
         struct direction *d = &f->all[at];
         if (now - d->seen > TELL + 2 * IDLE) return;
