@@ -10,7 +10,7 @@
 
 #define IDLE_WAIT (100 * MILLI)   /* the heartbeat's period when nothing moves */
 #define AWAKE (80 * MICRO)        /* before something is due */
-#define AWAKE_SHARE 32            /* one part in so many of the time at most */
+#define AWAKE_SHARE 100           /* one part in so many of the time at most */
 #define AWAKE_MOST (2 * MILLI)    /* that may be saved up for it */
 #define RECORDS_WAIT (2 * MILLI)  /* when records wait to be flushed */
 /* What waited for us longer than this, to come in or to go out, is dropped: an overload costs frames,
