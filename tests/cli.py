@@ -19,9 +19,6 @@ MINIMAL = ROOT / "topologies" / "minimal.yaml"
 TWO_REGION = ROOT / "topologies" / "two-region.yaml"
 PROGRAM = str(Path(sys.executable).parent / "netemu")
 NO_ENGINE = "tcp://127.0.0.1:1"  # nothing listens there
-# Of a measurement that says that the machine was too busy for it: where the machine's host took a
-# tenth of its time (4 to 28 % were seen on one day) most of 20 s are disturbed.
-TRIES = 6
 PATIENCE_S = 120.0  # two runs of a scenario, one after the other, on a busy machine
 
 

@@ -17,10 +17,10 @@ import pytest
 from emulator.controller.lab import lab_names, remove_lab
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
-from tests.cli import PATIENCE_S, TRIES, TWO_REGION, netemu
+from tests.cli import PATIENCE_S, TWO_REGION, netemu
 
 pytest_plugins = ["pytester"]
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]  # TRIES runs of half a minute
+pytestmark = pytest.mark.docker
 
 USUAL_S = 30.0  # the promise: from `pytest` to green with one kill; 14 s on two idle cores
 TOO_BUSY = "this machine is too busy"
@@ -74,7 +74,7 @@ def conclusive(
     run: pytest.Pytester, engine: DockerEngine, begin: str, *words: str
 ) -> pytest.RunResult:
     """A run that was disturbed proves nothing, and says so; it is repeated, as its user would."""
-    for _ in range(TRIES):
+    for _ in range(3):
         result = run.runpytest_subprocess(*words)
         if TOO_BUSY not in result.stdout.str():
             break
