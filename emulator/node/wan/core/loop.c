@@ -188,7 +188,6 @@ static void depart(struct core *c)
         int64_t now = now_ns();
         int count = 0, target = -1;
         c->words[HEARTBEAT] = now;
-    tell_ended(c, now);
         while (c->waiting && c->heap_due[0] <= begun && count < SEND) {
             int next = c->heap_lane[0] % SITES;
             if (target >= 0 && next != target) break;
@@ -203,6 +202,7 @@ static void depart(struct core *c)
 static void keep_house(struct core *c, int64_t now)
 {
     c->words[HEARTBEAT] = now;
+    tell_ended(c, now);
     if (c->outbox.size || c->outbox.count) outbox_flush(&c->outbox, now);
     if (now - c->checked < SECOND) return;
     c->checked = now;
