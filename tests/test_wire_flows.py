@@ -85,6 +85,18 @@ def test_a_direction_is_told_with_its_end():
     assert flow_records(flows, 501, is_all=True) == []
 
 
+def test_what_acknowledges_the_others_end_is_no_news():
+    """A connection costs one telling a direction; what is sent again after the end is news."""
+    flows = Flows()
+    flows.observe(tcp(SYN, seq=100), 10)
+    flows.observe(tcp(ACK | FIN, b"y", seq=101), 20)
+    assert len(flow_records(flows, 30)) == 1
+    flows.observe(tcp(ACK, seq=103), 40)
+    assert flow_records(flows, 50, is_all=True) == []
+    flows.observe(tcp(ACK | FIN, b"y", seq=101), 60)
+    assert [flow.again for flow in flow_records(flows, 70, is_all=True)] == [1]
+
+
 def test_a_direction_that_goes_on_is_told_now_and_then():
     """Every 5 s while it moves, once it has been silent for 1 s, and whenever somebody asks."""
     flows = Flows()

@@ -213,6 +213,7 @@ class CitySchedule:
     on_time: float  # share
     on_time_in_fault: float | None
     late_ms_max: float
+    requests_in_fault: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,8 @@ first planned request; null: does not apply or did not happen:
     objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until),
                     outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
     availability[]  city, client, ok, failed: over the whole run
-    schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
+    schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max,
+                    requests_in_fault
     agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
                     disagreements[] (at, city, client, port, address, client_says, wire_says): the
                     first 1000, left_out: how many more

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from emulator.analysis.agreement import agreement
+from emulator.analysis.measurements import CitySchedule
 from emulator.analysis.recovery import measure
 from emulator.analysis.wire import doubts, schedule_quality
 from emulator.events import Daemon, Lost, Wire
@@ -86,6 +87,20 @@ def test_a_kept_schedule_raises_no_doubt():
     schedule = schedule_quality(history)
     assert (schedule[0].on_time, schedule[0].on_time_in_fault) == (1.0, 1.0)
     assert doubts(history, schedule) == ()
+
+
+@pytest.mark.parametrize(
+    ("late", "requests", "is_doubted"),
+    [(7, 300, False), (8, 300, True), (17, 1000, False), (18, 1000, True), (1, 1, True),
+     (20_300, 2_000_000, False), (20_400, 2_000_000, True)],
+)  # fmt: skip
+def test_more_late_ones_than_chance_makes_of_one_in_a_hundred_are_doubted(
+    late, requests, is_doubted
+):
+    """Of few requests the share alone would doubt every third run of a machine that keeps the
+    bound."""
+    city = CitySchedule("new-york", requests, 1 - late / requests, None, 5.0)
+    assert bool(doubts(Story().requests(0, 1).history(), [city])) == is_doubted
 
 
 def test_a_schedule_lost_during_the_fault_makes_the_run_inconclusive():

@@ -191,10 +191,13 @@ class Flows:
         else:
             whats = _sent(direction, sequence, payload, flags & _FIN)
         self._directions.move_to_end(key)
+        is_all_told = direction.told == direction.seen
         direction.saw(now, _segments(frame, payload), payload)
         if flags & (_FIN | _RST) and not direction.ended:
             direction.ended = True
             self._set_aside(direction)
+        elif direction.ended and is_all_told and not payload and not flags & (_FIN | _SYN):
+            direction.told = now  # it acknowledges the other's end: no news
         return Sight(whats, key[:-4], key[-4:], b"") if whats else None
 
     def _remember(self, direction: Direction) -> Direction:

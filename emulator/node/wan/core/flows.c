@@ -243,10 +243,13 @@ static void tcp(struct flows *f, const uint8_t *data, int transport, int end, in
     } else {
         sent(d, sequence, payload, fin, sight);
     }
+    int is_all_told = d->told == d->seen;
     saw(f, d, now, segments_of(data, payload), payload);
     if (flags & (F_FIN | F_RST) && !d->ended) {
         d->ended = 1;
         set_aside(f, d);
+    } else if (d->ended && is_all_told && !payload && !(flags & (F_FIN | F_SYN))) {
+        d->told = now; /* it acknowledges the other's end: no news */
     }
 }
 
