@@ -285,19 +285,24 @@ class PathContract:
         assert self.counted(wan, before)["packets"] >= size // 1448
 
     def test_changing_a_path_is_quick(self, wan, there):
-        """Answered in 10 ms, by one of four at least: a busy machine takes the processor away."""
-        took = []
+        """In 10 ms more than a question that changes nothing takes here, by one of four at least: a
+        busy machine takes the processor away."""
+        asked, changed = [], []
         for number in range(50):
-            before = wan.now_ns()
+            before = time.monotonic_ns()
+            wan.now_ns()
+            between = time.monotonic_ns()
             wan.change([THERE], {"delay_ns": (10 + number) * MS})
-            took.append(wan.now_ns() - before)
-        assert quantiles(took)[0] < 10 * MS
+            asked.append(between - before)
+            changed.append(time.monotonic_ns() - between)
+        assert quantiles(changed)[0] < 10 * MS + quantiles(asked)[0]
 
     def test_bytes_are_those_of_frames(self, wan, there):
         """As they would be on a real wire."""
         before = wan.stats()["paths"]["east->west"]["bytes"]
         there.send(100, size=500 - OVERHEAD)
-        assert wan.stats()["paths"]["east->west"]["bytes"] - before == 100 * 500
+        seen = wan.stats()["paths"]["east->west"]["bytes"] - before
+        assert 100 * 500 <= seen <= 100 * 500 + Tolerance.STRAYS * 100
 
     def test_the_record_says_when_a_segment_entered_and_left(self, world, wan):
         """By the lab's clock; the difference is what was set."""

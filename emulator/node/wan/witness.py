@@ -22,6 +22,7 @@ import struct
 import time
 from typing import Any
 
+from emulator.clock import WallClock
 from emulator.node.wan.outbox import Outbox
 from emulator.node.wan.ports import dropped, is_gone, open_witness_port
 from emulator.node.wan.sightings import PathNews, Sightings
@@ -45,6 +46,7 @@ class Witness:
         self._outbox = Outbox(records)
         self._sightings = Sightings(self._outbox.add)
         self._ports: dict[int, socket.socket] = {}
+        self._wall = WallClock()
         self._unread: list[tuple[int, int, bytes]] = []  # t, site it entered by or 0, frame
         self._checkup = 0
         control.settimeout(0)
@@ -63,9 +65,9 @@ class Witness:
 
     def _look(self) -> None:
         began = time.monotonic_ns()
-        to_monotonic = began - time.time_ns()
+        self._wall.look()
         for site, port in list(self._ports.items()):
-            self._read(site, port, to_monotonic)
+            self._read(site, port)
         self._unread.sort(key=lambda seen: seen[0])
         horizon = began - _SETTLED_NS
         judged = 0
@@ -81,14 +83,14 @@ class Witness:
         self._sightings.expire(horizon)
         self._keep_house(began)
 
-    def _read(self, site: int, port: socket.socket, to_monotonic: int) -> None:
+    def _read(self, site: int, port: socket.socket) -> None:
         """All that a port has seen."""
-        receive, unread = port.recvmsg, self._unread
+        receive, unread, monotonic_ns = port.recvmsg, self._unread, self._wall.monotonic_ns
         try:
             while True:
                 frame, ancillary, _, address = receive(_FRAME, 64)
                 seconds, ns = _STAMP.unpack(ancillary[0][2])
-                t = seconds * 1_000_000_000 + ns + to_monotonic
+                t = monotonic_ns(seconds * 1_000_000_000 + ns)
                 unread.append((t, 0 if address[2] == _OUTGOING else site, frame))
         except BlockingIOError:
             return

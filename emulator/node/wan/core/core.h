@@ -110,6 +110,7 @@ struct core {
     int64_t held, limit;
     struct frame *slots[RECEIVE];
     struct frame *spare;
+    int64_t wall, wall_doubt; /* what makes our clock's instant of the wall clock's; how sure */
     int64_t checked, looked, awake_left;
     int is_awake;
     struct flows flows;

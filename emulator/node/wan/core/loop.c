@@ -98,14 +98,30 @@ static void forward(struct core *c, int source, struct frame **given, int64_t en
     admit(c, source, target, given, entered, 1);
 }
 
+/* The kernel stamps by the wall clock, which differs from ours by a constant until somebody sets it.
+ * It is read between two readings of ours, and the closest two count: a processor that is taken away
+ * in between would be an error of milliseconds. */
+static void look_at_wall(struct core *c)
+{
+    struct timespec t;
+    int64_t before = now_ns();
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t doubt = now_ns() - before;
+    int64_t wall = before + doubt / 2 - (t.tv_sec * SECOND + t.tv_nsec);
+    int64_t off = wall > c->wall ? wall - c->wall : c->wall - wall;
+    if (doubt >= c->wall_doubt && off <= doubt + c->wall_doubt) return;
+    c->wall = wall;
+    c->wall_doubt = doubt;
+}
+
 /* When the kernel took the frame in, on our clock; the time of its reading may be much later. */
-static int64_t entered_at(struct msghdr *message, int64_t now, int64_t real_now)
+static int64_t entered_at(const struct core *c, struct msghdr *message, int64_t now)
 {
     for (struct cmsghdr *m = CMSG_FIRSTHDR(message); m; m = CMSG_NXTHDR(message, m))
         if (m->cmsg_level == SOL_SOCKET && m->cmsg_type == SO_TIMESTAMPNS) {
             struct timespec t;
             memcpy(&t, CMSG_DATA(m), sizeof t);
-            int64_t entered = now - (real_now - (t.tv_sec * SECOND + t.tv_nsec));
+            int64_t entered = t.tv_sec * SECOND + t.tv_nsec + c->wall;
             return entered < now ? entered : now;
         }
     return now;
@@ -126,11 +142,10 @@ static void receive(struct core *c, int site)
     }
     int count = recvmmsg(c->port_of[site], messages, RECEIVE, MSG_DONTWAIT | MSG_TRUNC, NULL);
     if (count <= 0) return; /* empty, or the interface went down: epoll tells which */
-    struct timespec real;
-    clock_gettime(CLOCK_REALTIME, &real);
-    int64_t now = now_ns(), real_now = real.tv_sec * SECOND + real.tv_nsec;
+    look_at_wall(c);
+    int64_t now = now_ns();
     for (int i = 0; i < count; i++) {
-        int64_t entered = entered_at(&messages[i].msg_hdr, now, real_now);
+        int64_t entered = entered_at(c, &messages[i].msg_hdr, now);
         c->slots[i]->size = messages[i].msg_len;
         if (now - entered > STALE) c->words[TOTAL_OVERLOAD]++;
         else forward(c, site, &c->slots[i], entered);
