@@ -112,7 +112,8 @@ struct core {
     struct frame *spare;
     int64_t wall, wall_doubt; /* what makes our clock's instant of the wall clock's; how sure */
     int64_t checked, looked, awake_left;
-    int is_awake;
+    int64_t idle_ticks, all_ticks; /* of the machine, see look_at_load */
+    int is_awake, is_idle;
     struct flows flows;
     struct outbox outbox;
 };

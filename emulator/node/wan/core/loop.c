@@ -1,6 +1,7 @@
 /* Ports, paths and departures: one thread, one epoll. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,8 @@
 
 #define IDLE_WAIT (100 * MILLI)   /* the heartbeat's period when nothing moves */
 #define AWAKE (80 * MICRO)        /* before something is due */
-#define AWAKE_SHARE 100           /* one part in so many of the time at most */
+#define AWAKE_IDLE 12              /* one part in so many of the time at most, on a machine that has */
+#define AWAKE_BUSY 100            /* processors to spare, and on one that has not */
 #define AWAKE_MOST (2 * MILLI)    /* that may be saved up for it */
 #define RECORDS_WAIT (2 * MILLI)  /* when records wait to be flushed */
 /* What waited for us longer than this, to come in or to go out, is dropped: an overload costs frames,
@@ -214,6 +216,24 @@ static void depart(struct core *c)
     }
 }
 
+/* Whether the machine's processors had nothing to do for half of the last second: then nobody waits
+ * for the one that stays awake. */
+static void look_at_load(struct core *c)
+{
+    long long t[8];
+    FILE *file = fopen("/proc/stat", "r"); /* user nice system idle iowait irq softirq steal */
+    if (!file) return;
+    int count = fscanf(file, "cpu %lld %lld %lld %lld %lld %lld %lld %lld", &t[0], &t[1], &t[2],
+                       &t[3], &t[4], &t[5], &t[6], &t[7]);
+    fclose(file);
+    if (count != 8) return;
+    int64_t idle = t[3] + t[4], all = 0;
+    for (int i = 0; i < 8; i++) all += t[i];
+    c->is_idle = 2 * (idle - c->idle_ticks) > all - c->all_ticks;
+    c->idle_ticks = idle;
+    c->all_ticks = all;
+}
+
 static void keep_house(struct core *c, int64_t now)
 {
     c->words[HEARTBEAT] = now;
@@ -223,6 +243,7 @@ static void keep_house(struct core *c, int64_t now)
     c->checked = now;
     c->words[TOTAL_RECORDS_LOST] = c->outbox.lost;
     tell_flows(c, now, 0);
+    look_at_load(c);
     for (int site = 1; site < SITES; site++) {
         unsigned seen[2] = {0, 0};
         socklen_t size = sizeof seen;
@@ -237,7 +258,7 @@ static void keep_house(struct core *c, int64_t now)
 static struct timespec patience(struct core *c, int64_t now)
 {
     int64_t passed = now - c->looked;
-    c->awake_left += c->is_awake ? -passed : passed / AWAKE_SHARE;
+    c->awake_left += c->is_awake ? -passed : passed / (c->is_idle ? AWAKE_IDLE : AWAKE_BUSY);
     if (c->awake_left > AWAKE_MOST) c->awake_left = AWAKE_MOST;
     c->looked = now;
     int64_t wait = c->outbox.size || c->outbox.count ? RECORDS_WAIT : IDLE_WAIT;
