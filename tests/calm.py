@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -24,36 +25,41 @@ def until_undisturbed(measure: Callable[[], str]) -> str:
     disturbance was not the host's. Where the host leaves no such time within five minutes the test
     is not judged: skipped, with that as the reason."""
     until = time.monotonic() + _PATIENCE_S
-    tries, taken = 0, []
+    tries, shares = 0, []
     while True:
-        before = _ticks()
+        before = ticks()
         said = measure()
-        taken.append(_taken(before))
-        tries += taken[-1] <= _CALM_SHARE
+        shares.append(taken(before))
+        tries += shares[-1] <= _CALM_SHARE
         if TOO_BUSY not in said or tries == _TRIES:
             return said
         if time.monotonic() > until:
-            shares = ", ".join(f"{share:.1%}" for share in taken)
-            pytest.skip(f"not judged: the machine's host took {shares} of its processors meanwhile")
+            not_judged(shares)
         while _taken_of_all() > _CALM_SHARE and time.monotonic() < until:
             time.sleep(5)
 
 
+def not_judged(shares: Sequence[float]) -> NoReturn:
+    """What the host took at each try."""
+    said = ", ".join(f"{share:.1%}" for share in shares)
+    pytest.skip(f"not judged: the machine's host took {said} of its processors meanwhile")
+
+
 def _taken_of_all() -> float:
     """By the host, of a second in which both processors are busy: of an idle one nothing is."""
-    before = _ticks()
+    before = ticks()
     until = time.monotonic() + _PROBE_S
     spinners = [threading.Thread(target=_spin, args=(until,)) for _ in range(2)]
     for each in spinners:
         each.start()
     for each in spinners:
         each.join()
-    return _taken(before)
+    return taken(before)
 
 
-def _taken(before: list[int]) -> float:
+def taken(before: list[int]) -> float:
     """The share of the processors' time since then that the host gave to others: "steal"."""
-    passed = [after - earlier for earlier, after in zip(before, _ticks(), strict=True)]
+    passed = [after - earlier for earlier, after in zip(before, ticks(), strict=True)]
     return passed[7] / max(1, sum(passed))
 
 
@@ -63,6 +69,6 @@ def _spin(until: float) -> None:
         hashlib.sha256(block).digest()  # without the interpreter's lock
 
 
-def _ticks() -> list[int]:
+def ticks() -> list[int]:
     """user, nice, system, idle, iowait, irq, softirq, steal of all processors: proc(5)."""
     return [int(word) for word in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
