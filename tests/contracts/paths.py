@@ -36,8 +36,8 @@ class Tolerance:
     0.06 to 0.15 ms above what was set on an idle machine, and up to 0.8 ms on a busy one."""
 
     LEAST_DELAY_NS = 3 * MS // 2
-    MEDIAN_DELAY_NS = 5 * MS  # 1.8 ms more than set in UML, while the host took a third of it
-    STRAYS = 3  # frames that are not the test's: of connections that one before it left behind
+    MEDIAN_DELAY_NS = 5 * MS // 2  # 1.8 ms more than set was seen in UML on a busy host
+    STRAYS = 1  # a frame more than was sent, seen twice in UML in 12 runs; whose is not known
     ANY_DELAY_NS = 50 * MS  # of one datagram: a busy machine takes the processor away for so long
     RATE = 0.03
     SIGMAS = 4.5  # a share that is right is beyond it once in 150,000 measurements
@@ -209,7 +209,7 @@ class PathContract:
         assert is_in_order(arrivals)
         delays = [a.delay for a in arrivals]
         assert min(delays) >= 12 * MS
-        assert median(delays) < 28 * MS + Tolerance.MEDIAN_DELAY_NS
+        assert median(delays) < 28 * MS + Tolerance.LEAST_DELAY_NS
         assert max(delays) - min(delays) > 5 * MS
 
     def test_reordering_is_a_share_of_its_own(self, wan, there):
@@ -285,17 +285,13 @@ class PathContract:
         assert self.counted(wan, before)["packets"] >= size // 1448
 
     def test_changing_a_path_is_quick(self, wan, there):
-        """In 10 ms more than a question that changes nothing takes here, by one of four at least: a
-        busy machine takes the processor away."""
-        asked, changed = [], []
+        """Answered in 10 ms, by one of four at least: a busy machine takes the processor away."""
+        took = []
         for number in range(50):
             before = time.monotonic_ns()
-            wan.now_ns()
-            between = time.monotonic_ns()
             wan.change([THERE], {"delay_ns": (10 + number) * MS})
-            asked.append(between - before)
-            changed.append(time.monotonic_ns() - between)
-        assert quantiles(changed)[0] < 10 * MS + quantiles(asked)[0]
+            took.append(time.monotonic_ns() - before)
+        assert quantiles(took)[0] < 10 * MS
 
     def test_bytes_are_those_of_frames(self, wan, there):
         """As they would be on a real wire."""

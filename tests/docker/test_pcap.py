@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import subprocess
 import time
@@ -98,7 +97,7 @@ def test_ctrl_c_ends_a_capture_with_its_summary(calm):
     running.send(signal.SIGINT)
     said = running.end()
     assert said.code == Exit.PASSED
-    assert re.match(r"\d+ packets?", said.out.splitlines()[-1]), said.out
+    assert said.out.splitlines()[-1].endswith(" packets"), said.out
 
 
 def test_a_frozen_region_is_no_hindrance(calm):
