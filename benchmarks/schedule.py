@@ -7,8 +7,8 @@ from statistics import quantiles
 
 from benchmarks.labs import RATES, fresh_lab, recorded
 from benchmarks.table import Line, Say, at_least, information
+from emulator.analysis.lateness import LATE_NS
 from emulator.analysis.timeline import History
-from emulator.analysis.wire import LATE_NS
 from emulator.controller.inject import heal, inject
 from emulator.controller.traffic import even_traffic, start_traffic, stop_traffic, wait_until_idle
 

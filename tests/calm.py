@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-TOO_BUSY = "this machine is too busy"  # how a run says that it was disturbed, and proves nothing
+TOO_BUSY = "this machine was too busy"  # how a run says that it was disturbed too much to tell
 _TRIES = 3
 # While it takes a quarter of the processors a fifth of 400 requests/s starts late, while it takes
 # one in a hundred of them one in a hundred (schedule benchmark, 2 cores).

@@ -13,11 +13,12 @@ from itertools import compress
 from statistics import quantiles
 from typing import NamedTuple
 
+from emulator.analysis.lateness import LATE_NS
 from emulator.analysis.measurements import Agreement, Disagreement, Spread
 from emulator.analysis.packets import Packets
 from emulator.analysis.periods import has_ended
 from emulator.analysis.timeline import Client, FaultLife, History
-from emulator.analysis.wire import LATE_NS, port_of
+from emulator.analysis.wire import port_of
 from emulator.clock import NS_PER_MS
 from emulator.events import PROVES_NOTHING, Connection, Flow, Request
 

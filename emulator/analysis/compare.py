@@ -42,14 +42,18 @@ class Side:
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why runs prove nothing, one entry a run."""
-        found = ("; ".join(seen.measured.inconclusive) for seen in self.runs)
+        """Why runs are not compared, one entry a run."""
+        found = (
+            "; ".join((*seen.measured.inconclusive, *seen.measured.late)) for seen in self.runs
+        )
         return tuple(doubt for doubt in found if doubt)
 
     @property
     def sound(self) -> tuple[RunSeen, ...]:
         """The runs that prove something; where none does, all, and nothing is claimed of them."""
-        known = tuple(seen for seen in self.runs if not seen.measured.inconclusive)
+        known = tuple(
+            seen for seen in self.runs if not (seen.measured.inconclusive or seen.measured.late)
+        )
         return known or self.runs
 
     @property

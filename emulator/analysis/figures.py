@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -32,10 +32,19 @@ _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {
 @dataclass(frozen=True, slots=True)
 class Value:
     """One of the values that a statistic is taken of: a number, infinite when it never happened,
-    None when nobody can tell."""
+    None when nobody can tell; and by how much it may be off."""
 
     number: float | None
     because: str = ""
+    off: float = 0.0
+
+    @property
+    def lowest(self) -> float:
+        return 0.0 if self.number is None else max(0.0, self.number - self.off)
+
+    @property
+    def highest(self) -> float:
+        return math.inf if self.number is None else self.number + self.off
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +94,7 @@ def pooled(objective: Objective, values: Sequence[Value]) -> Reading | None:
     if not values:
         return None
     known = [v.number for v in values if v.number is not None]
-    low, high = (
-        [guess if v.number is None else v.number for v in values] for guess in (0.0, math.inf)
-    )
+    low, high = [v.lowest for v in values], [v.highest for v in values]
     because = "; ".join(v.because for v in values if v.because)
     measured = _statistic(objective, known) if known else None
     return Reading(measured, _statistic(objective, low), _statistic(objective, high), because)
@@ -103,7 +110,7 @@ def row_values(measured: Measurements, history: History, objective: Objective) -
     """One value for each client that the objective speaks of and each fault of its period."""
     value = _ROW_FIGURES[objective.figure]
     found = [value(row) for row in _rows(measured, history, objective)]
-    return tuple(v for v in found if v is not None)
+    return tuple(replace(v, off=measured.off_by_s) for v in found if v is not None)
 
 
 def _rows(measured: Measurements, history: History, objective: Objective) -> list[Row]:

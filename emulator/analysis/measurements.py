@@ -213,7 +213,6 @@ class CitySchedule:
     on_time: float  # share
     on_time_in_fault: float | None
     late_ms_max: float
-    requests_in_fault: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +233,8 @@ class Measurements:
     availability: Mapping[Client, tuple[int, int]]  # ok, failed
     inconclusive: tuple[str, ...] = field(default=())  # why nothing may be claimed from this run
     asked: Mapping[str, Asked] = field(default_factory=dict)  # by city; only those that asked
+    late: tuple[str, ...] = ()  # cities that did not keep their schedule, in words
+    off_by_s: float = 0.0  # so much any time may be off by, because of that
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of all faults."""

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 from emulator.analysis.agreement import agreement
 from emulator.analysis.connections import fates, losses, reversion
 from emulator.analysis.flowlog import flow_logs
+from emulator.analysis.lateness import late_cities, off_by_s, schedule_quality
 from emulator.analysis.lines import uncollected
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, State
 from emulator.analysis.milestones import Move, milestones
@@ -25,7 +26,7 @@ from emulator.analysis.windows import (
     is_failed,
     judge,
 )
-from emulator.analysis.wire import Senders, doubts, schedule_quality, wire_records
+from emulator.analysis.wire import Senders, doubts, wire_records
 from emulator.clock import NS_PER_S
 from emulator.events import Request
 
@@ -74,8 +75,10 @@ def _measure(history: History) -> Measurements:
         schedule=schedule,
         agreement=agreement(history),
         availability={client: _availability(e.requests) for client, e in seen.items()},
-        inconclusive=doubts(history, schedule),
+        inconclusive=doubts(history),
         asked=asked(history),
+        late=late_cities(schedule),
+        off_by_s=off_by_s(schedule),
     )
 
 

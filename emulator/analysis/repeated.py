@@ -83,7 +83,9 @@ def repeated_exit_code(repeated: Repeated) -> Exit:
     outcomes = {verdict.outcome for verdict in repeated.verdicts}
     if "failed" in outcomes:
         return Exit.MISSED
-    unclear = not outcomes and any(result.measured.inconclusive for result in repeated.results)
+    unclear = not outcomes and any(
+        result.measured.inconclusive or result.measured.late for result in repeated.results
+    )
     return Exit.INCONCLUSIVE if "inconclusive" in outcomes or unclear else Exit.PASSED
 
 
@@ -185,7 +187,7 @@ def _of_all_values(told: Sequence[_Told], runs: int) -> Verdict:
         for value in (bases[number].values if number in bases else ()) or [Value(None)] * size
     ]
     known = next(basis for basis in bases.values() if basis.values)
-    plain = tuple(Value(value.number) for _, value in numbered)
+    plain = tuple(replace(value, because="") for _, value in numbered)
     verdict = decide_values(replace(known, values=plain))
     missed = verdict.measured if verdict.outcome == "failed" else None
     of = [number for number, value in numbered if missed is not None and value.number == missed]

@@ -6,11 +6,12 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
 
+from emulator.analysis.lateness import is_late
 from emulator.analysis.periods import Interval, has_ended
 from emulator.analysis.timeline import Client, History
 from emulator.events import Connection, Request
@@ -92,10 +93,20 @@ Columns = Mapping[Client, Series]
 def columns_of(history: History) -> Columns:
     """Every client's columns. Of a history that has not ended, as far as its requests have had
     the time to tell their end."""
+    return _columns(history, lambda request: request)
+
+
+def punctual_columns(history: History) -> Columns:
+    """The same, with what started late as unknown: started as planned, it may have met another
+    end."""
+    return _columns(history, lambda r: replace(r, outcome="unknown") if is_late(r) else r)
+
+
+def _columns(history: History, seen: Callable[[Request], Request]) -> Columns:
     faults = [life.began for life in history.injected()]
     return {
         client: series(
-            history.requests[client],
+            map(seen, history.requests[client]),
             history.connections.get(client, ()),
             faults,
             open_since=known_until(history, client.city),

@@ -29,10 +29,11 @@ from emulator.analysis.figures import (
     show_figure,
     speaks_of,
 )
+from emulator.analysis.lateness import TOO_BUSY
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.periods import intervals
-from emulator.analysis.series import Columns, Sample, columns_of
-from emulator.analysis.steady import expectation_of, kept, steady_state_of
+from emulator.analysis.series import Columns, Sample, columns_of, punctual_columns
+from emulator.analysis.steady import Kept, expectation_of, kept, steady_state_of
 from emulator.analysis.timeline import History
 from emulator.clock import NS_PER_S
 from emulator.errors import Exit
@@ -42,6 +43,8 @@ from emulator.scenario.model import Expectation, Objective
 __all__ = ["Basis", "Outcome", "Verdict", "decide_values", "exit_code", "objectives_of", "verdicts"]
 
 Outcome = Literal["passed", "failed", "inconclusive"]
+# A busy machine moves these too, and nobody knows by how much.
+_DISTURBED = ("latency_ms", "resets", "relapses", QUERIES)
 _NEVER = "recovery_s"  # one that never recovered misses any bound, whatever the statistic
 
 
@@ -72,22 +75,25 @@ def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
     if history.run is None:
         return ()
     objectives = objectives_of(history.run.objectives)
-    promised = expectation_of(history.run)
-    needed = promised or any(is_of_requests(objective) for objective in objectives)
-    columns = columns_of(history) if needed else {}
-    decided = [_decide(measured, history, columns, objective) for objective in objectives]
-    return tuple(
-        _doubted(verdict, measured)
-        for verdict in (*decided, *_promise(history, promised, columns), *map(_wait, history.waits))
-    )
+    expected = expectation_of(history.run)
+    is_asked = any(is_of_requests(objective) for objective in objectives)
+    columns: Columns = columns_of(history) if is_asked or expected else {}
+    punctual = punctual_columns(history) if is_asked and measured.late else columns
+    seen = _Seen(measured, history, columns, punctual)
+    decided = [_decide(seen, objective) for objective in objectives]
+    promised = _promise(seen, expected)
+    waits = [_wait(wait, measured.off_by_s) for wait in history.waits]
+    return tuple(_doubted(verdict, measured) for verdict in (*decided, *promised, *waits))
 
 
 def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
-    """What a run ends in: a missed objective first, then a run that proves nothing."""
+    """What a run ends in: a missed objective first, then a run that proves nothing. A late one
+    proves what its verdicts say."""
     outcomes = {verdict.outcome for verdict in decided}
     if "failed" in outcomes:
         return Exit.MISSED
-    if "inconclusive" in outcomes or measured.inconclusive:
+    proves_nothing = measured.inconclusive or (measured.late and not decided)
+    if "inconclusive" in outcomes or proves_nothing:
         return Exit.INCONCLUSIVE
     return Exit.PASSED
 
@@ -96,7 +102,11 @@ def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
     """Of a run from which nothing may be claimed, not even a miss is; its values are unclear. A
     prediction is not of the run."""
     basis = verdict.basis
-    if not measured.inconclusive or (basis and basis.objective.is_predicted):
+    if basis and basis.objective.is_predicted:
+        return verdict
+    if measured.late and verdict.outcome == "inconclusive":
+        verdict = replace(verdict, reason=verdict.reason or TOO_BUSY)
+    if not measured.inconclusive:
         return verdict
     reason = "; ".join(measured.inconclusive)
     if basis:
@@ -104,29 +114,49 @@ def _doubted(verdict: Verdict, measured: Measurements) -> Verdict:
     return replace(verdict, outcome="inconclusive", reason=reason, basis=basis)
 
 
-def _decide(
-    measured: Measurements,
-    history: History,
-    columns: Columns,
-    objective: Objective,
-) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What one run is judged by."""
+
+    measured: Measurements
+    history: History
+    columns: Columns
+    punctual: Columns  # in which late requests of a late run are unknown
+
+
+def _decide(seen: _Seen, objective: Objective) -> Verdict:
     if objective.is_predicted:
-        foreseen = pooled(objective, predicted_values(history, objective))
+        foreseen = pooled(objective, predicted_values(seen.history, objective))
         if foreseen is None:
             return _unread(objective, "nothing is predicted for what it speaks of")
         return _judged(objective, objective.bound, foreseen)
-    if is_of_requests(objective):
-        spoken = [s for client, s in columns.items() if speaks_of(objective, client)]
-        among = intervals(history, objective.period)
-        reading = read_requests(objective, Sample.of(spoken, among))
+    if seen.measured.late and objective.figure in _DISTURBED:
+        return _unread(objective, TOO_BUSY)
+    if is_of_requests(objective) or objective.figure == QUERIES:
+        reading = _reading(seen, objective)
         return _judged(objective, objective.bound, reading) if reading else _nothing(objective)
-    if objective.figure == QUERIES:
-        asked = read_queries(history, objective)
-        return _judged(objective, objective.bound, asked) if asked else _nothing(objective)
-    bound = _bound(history, objective)
+    bound = _bound(seen.history, objective)
     if bound is None:
         return _unread(objective, "nothing is predicted for what it speaks of")
-    return decide_values(Basis(objective, bound, row_values(measured, history, objective)))
+    values = row_values(seen.measured, seen.history, objective)
+    return decide_values(Basis(objective, bound, values))
+
+
+def _reading(seen: _Seen, objective: Objective) -> Reading | None:
+    """As all requests tell, between what the punctual ones leave open."""
+    if objective.figure == QUERIES:
+        return read_queries(seen.history, objective)
+    among = intervals(seen.history, objective.period)
+    told, known = (
+        read_requests(
+            objective,
+            Sample.of([s for client, s in some.items() if speaks_of(objective, client)], among),
+        )
+        for some in (seen.columns, seen.punctual)
+    )
+    if told is None or known is None:
+        return None
+    return replace(told, lowest=known.lowest, highest=known.highest)
 
 
 def _bound(history: History, objective: Objective) -> float | None:
@@ -171,25 +201,36 @@ def _outcome(objective: Objective, bound: float, reading: Reading) -> Outcome:
     return "passed" if best else "failed"
 
 
-def _promise(
-    history: History, expected: Expectation | None, columns: Columns
-) -> tuple[Verdict, ...]:
+def _promise(run: _Seen, expected: Expectation | None) -> tuple[Verdict, ...]:
+    history, off_by_s = run.history, run.measured.off_by_s
     if history.run is None or expected is None:
         return ()
     within = f" within {expected.within_s:g} s" if expected.kind == "recovery" else ""
-    seen = kept(history, steady_state_of(history.run), expected, columns)
+    steady = steady_state_of(history.run)
+
+    def seen(later_s: float) -> Kept:
+        within_s = max(0.0, expected.within_s + later_s)
+        return kept(history, steady, replace(expected, within_s=within_s), run.columns)
+
+    found = seen(-off_by_s)
+    if off_by_s and found.outcome == "failed":
+        # Late or not, what is broken that much later is; isolation knows no later.
+        later = seen(off_by_s)
+        is_sure = later.outcome == "failed" and expected.kind == "recovery"
+        found = later if is_sure else replace(found, outcome="inconclusive")
     text = f"expect {expected.kind}{within}"
-    return (Verdict(text, "steady_s", seen.outcome, seen.steady_s, seen.reason),)
+    return (Verdict(text, "steady_s", found.outcome, found.steady_s, found.reason),)
 
 
-def _wait(wait: Wait) -> Verdict:
+def _wait(wait: Wait, off_by_s: float) -> Verdict:
     text = f"wait_until {wait.text} within {wait.within_s:g} s"
     if wait.met:
-        return Verdict(text, "wait_s", "passed", (wait.t - wait.began) / NS_PER_S)
+        took_s = (wait.t - wait.began) / NS_PER_S
+        is_sure = not off_by_s or took_s + off_by_s <= wait.within_s
+        return Verdict(text, "wait_s", "passed" if is_sure else "inconclusive", took_s)
     reason = "not met, so the steps after it were not taken"
-    return Verdict(
-        text, "wait_s", "failed", reason=f"{reason}: {wait.detail}" if wait.detail else reason
-    )
+    reason = f"{reason}: {wait.detail}" if wait.detail else reason
+    return Verdict(text, "wait_s", "inconclusive" if off_by_s else "failed", reason=reason)
 
 
 def _unread(objective: Objective, reason: str) -> Verdict:

@@ -1,24 +1,18 @@
-"""The wire's record beside the clients', and whether the run measured what it meant to."""
+"""The wire's record beside the clients', and whether the history is whole."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import compress
-from math import sqrt
 
-from emulator.analysis.measurements import CitySchedule, WireRecord
+from emulator.analysis.lateness import LATE_NS
+from emulator.analysis.measurements import WireRecord
 from emulator.analysis.packets import Packets
-from emulator.analysis.periods import run_interval
 from emulator.analysis.timeline import FaultLife, History
-from emulator.clock import NS_PER_MS
 from emulator.events import PROVES_NOTHING, Request
-
-LATE_NS = 2 * NS_PER_MS
-LATE_SHARE = 0.01
-_ONE_IN_100 = 2.33  # standard deviations
 
 _SEEN = ("rst", "fin", "synack")  # counted by their sender
 _AGAIN = ("syn-again", "again")
@@ -99,57 +93,14 @@ class Senders:
         return ""
 
 
-def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
-    """How well each city kept its plan: from its requests, over all and between fault and heal.
-    What the clean-up after the run's end disturbs is no part of it."""
-    episodes = _merged(
-        (life.began, life.healed if life.healed is not None else history.last_ns)
-        for life in history.injected()
-    )
-    cities: defaultdict[str, list[list[Request]]] = defaultdict(list)
-    for client, requests in history.requests.items():
-        cities[client.city].append(requests)
-    _, ends = run_interval(history)
-    return tuple(_city_schedule(city, cities[city], episodes, ends) for city in sorted(cities))
-
-
-def _merged(spans: Iterable[tuple[int, int]]) -> list[int]:
-    """Borders of what lies in any of the spans: in at the first, out at the second, and so on."""
-    borders: list[int] = []
-    for began, until in sorted(spans):
-        if borders and began <= borders[-1]:
-            borders[-1] = max(borders[-1], until)
-        else:
-            borders += [began, until]
-    return borders
-
-
-def doubts(history: History, schedule: Sequence[CitySchedule]) -> tuple[str, ...]:
+def doubts(history: History) -> tuple[str, ...]:
     """Why nothing may be claimed from this run; empty when all is well."""
-    found = []
-    for city in schedule:
-        kept = [(city.on_time, city.requests)]
-        if city.on_time_in_fault is not None:
-            kept.append((city.on_time_in_fault, city.requests_in_fault))
-        missed = [share for share, count in kept if _is_too_late(share, count)]
-        if missed:
-            found.append(
-                f"{city.city} started only {min(missed):.1%} of its requests within 2 ms of plan"
-                f" (latest {city.late_ms_max:.1f} ms); this machine is too busy"
-            )
     said = [note.text for note in history.notes if note.text.startswith(PROVES_NOTHING)]
-    found += [text.removeprefix(PROVES_NOTHING) for text in said]
+    found = [text.removeprefix(PROVES_NOTHING) for text in said]
     if _is_cut_short(history) and not said:
         found.append(f"it was cut short {history.seconds(history.last_ns):.0f} s after its start")
     found += [f"{lost.count} events were lost at {lost.where}" for lost in history.lost]
     return (*found, *_wire_doubts(history))
-
-
-def _is_too_late(on_time: float, count: int) -> bool:
-    """Whether more than one in a hundred started late, beyond what chance makes of so few: of 300
-    requests 3 are expected, and more than 7 come in one of 100 runs (normal approximation)."""
-    expected = LATE_SHARE * count
-    return round((1 - on_time) * count) > expected + _ONE_IN_100 * sqrt(expected)
 
 
 def _wire_doubts(history: History) -> Iterator[str]:
@@ -182,27 +133,6 @@ def _is_cut_short(history: History) -> bool:
     """A scenario says when it ends; what a hand follows has no end of its own."""
     is_scenario = history.run is not None and bool(history.run.scenario)
     return is_scenario and all(note.text != "end" for note in history.notes)
-
-
-def _city_schedule(
-    city: str, clients: Sequence[Sequence[Request]], episodes: Sequence[int], ends: int
-) -> CitySchedule:
-    asked = [r for requests in clients for r in requests if r.planned < ends]
-    late = [r.t - r.planned for r in asked]
-    inside = [r.t - r.planned for r in asked if bisect_right(episodes, r.planned) & 1]
-    latest = max(late, default=0)
-    return CitySchedule(
-        city,
-        len(late),
-        _share(late),
-        _share(inside) if inside else None,
-        max(0, latest) / NS_PER_MS,
-        len(inside),
-    )
-
-
-def _share(late: Sequence[int]) -> float:
-    return sum(map(LATE_NS.__ge__, late)) / len(late) if late else 1.0
 
 
 def port_of(endpoint: str) -> int:

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from rich.console import Console
 from rich.text import Text
 
+from emulator.analysis.lateness import lateness
 from emulator.analysis.repeated import Repeated, RunResult, gather, repeated_exit_code
 from emulator.analysis.sweep import Sweep, Tried, sweep_exit_code
 from emulator.analysis.timeline import History, read_history
@@ -155,7 +156,8 @@ def one_line(result: RunResult) -> str:
     rows = [row for row in result.measured.rows() if row.state != "unaffected"]
     told = [row.recovery_s for row in rows if row.recovery_s is not None]
     took = f"  slowest recovery {max(told):.2f} s" if told and len(told) == len(rows) else ""
-    why = "; ".join(result.measured.inconclusive) if not took or outcome != "passed" else ""
+    doubts = "; ".join(result.measured.inconclusive) or lateness(result.measured)
+    why = doubts if not took or outcome != "passed" else ""
     missed = next((v.text for v in result.verdicts if v.outcome == "failed"), "")
     return f"{Path(result.directory).name}  {outcome}{took}" + "".join(
         f"  ({words})" for words in (missed or why,) if words

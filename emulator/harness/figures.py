@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from emulator.analysis.lateness import TOO_BUSY
 from emulator.analysis.measurements import PARTS, Row
 from emulator.analysis.repeated import quantile
 from emulator.analysis.timeline import Client
@@ -15,14 +17,36 @@ from emulator.errors import Inconclusive
 
 
 class Seconds(float):
-    """A time in seconds; infinite if it never came. `story` is its one line."""
+    """A time in seconds; infinite if it never came. `story` is its one line; `off` is by how much
+    it may be wrong: a comparison that this could turn raises Inconclusive."""
 
     story: str
+    off: float
 
-    def __new__(cls, value: float, story: str) -> Self:
+    def __new__(cls, value: float, story: str, off: float = 0.0) -> Self:
         made = super().__new__(cls, value)
         made.story = story
+        made.off = off
         return made
+
+    def __lt__(self, other: float) -> bool:
+        return self._decided(operator.lt, other)
+
+    def __le__(self, other: float) -> bool:
+        return self._decided(operator.le, other)
+
+    def __gt__(self, other: float) -> bool:
+        return self._decided(operator.gt, other)
+
+    def __ge__(self, other: float) -> bool:
+        return self._decided(operator.ge, other)
+
+    def _decided(self, compare: Callable[[float, float], bool], other: float) -> bool:
+        off = self.off + (other.off if isinstance(other, Seconds) else 0.0)
+        low, high = (compare(float(self) + change, float(other)) for change in (-off, off))
+        if low != high:
+            raise Inconclusive(f"{self!r} may be {off:.2f} s more or less: {TOO_BUSY}")
+        return low
 
     def __repr__(self) -> str:
         return f"{float(self):.2f} s" if math.isfinite(self) else "never"
@@ -68,6 +92,7 @@ class Recovery:
 
     rows: tuple[Row, ...]
     story: str
+    off: float = 0.0  # by how much each may be wrong
 
     def __repr__(self) -> str:
         return self.story
@@ -97,17 +122,18 @@ class Recovery:
         if found != ordered[-1]:
             shown = Seconds(found, "")
             story = f"p{percent:g} of {len(ordered)} recoveries is {shown}; the slowest: {story}"
-        return Seconds(found, story)
+        return Seconds(found, story, self.off)
 
     @property
     def clients(self) -> Mapping[Client, Seconds]:
         """Each client (`city`, `kind`) and its slowest recovery."""
-        worst: dict[Client, Seconds] = {}
+        worst: dict[Client, float] = {}
         for row in self.rows:
-            took = seconds_of(row)
-            if took >= worst.get(row.client, -1.0):
-                worst[row.client] = Seconds(took, f"{client_name(row.client)}: {self.story}")
-        return worst
+            worst[row.client] = max(seconds_of(row), worst.get(row.client, 0.0))
+        return {
+            client: Seconds(took, f"{client_name(client)}: {self.story}", self.off)
+            for client, took in worst.items()
+        }
 
     @property
     def parts(self) -> Mapping[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from emulator.analysis.headline import headline_of
+from emulator.analysis.lateness import lateness
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.controller.inject import heal, heal_everything, heal_fault, inject, sites_and_hosts
 from emulator.controller.lab import Lab, begin_traces, end_traces
@@ -197,7 +198,8 @@ class LabUnderTest(NetworkVerbs):
 
     def recovery(self, city: str | None = None, over: str | None = None) -> Recovery:
         """How long the clients of a city, over one kind, took to recover; all of them unless said.
-        Raises Inconclusive where a measurement failed or no fault took effect."""
+        Raises Inconclusive where a measurement failed or no fault took effect; a comparison does
+        where this machine was too busy to tell."""
         self._check_scope(city, over)
         measured = self.recording.measured()
         if measured.inconclusive:
@@ -211,7 +213,7 @@ class LabUnderTest(NetworkVerbs):
         for row in rows:
             seconds_of(row)
         with self.recording.held() as history:
-            return Recovery(rows, headline_of(rows, history))
+            return Recovery(rows, headline_of(rows, history), measured.off_by_s)
 
     def requests_lost(self, city: str | None = None, over: str | None = None) -> Count:
         """How many requests failed because of the faults."""
@@ -227,6 +229,7 @@ class LabUnderTest(NetworkVerbs):
         """The share of requests that were answered well; `period`: `during us-east-down`,
         `outside faults` and the like, all of the recording unless said."""
         self._check_scope(city, over)
+        self._must_be_punctual()
         verdict = self._judge(_objective("availability >= 0 %", city, over, period))
         if verdict.outcome == "inconclusive" or verdict.measured is None:
             raise Inconclusive(verdict.reason)
@@ -317,11 +320,17 @@ class LabUnderTest(NetworkVerbs):
 
     def _count(self, figure: str, city: str | None, over: str | None) -> Count:
         self._check_scope(city, over)
+        self._must_be_punctual()
         verdict = self._judge(_objective(f"{figure} >= 0", city, over))
         if verdict.outcome == "inconclusive" or verdict.measured is None:
             raise Inconclusive(verdict.reason)
         value = int(verdict.measured)
         return Count(value, f"{_objective(figure, city, over)} was {value}: {self._headline()}")
+
+    def _must_be_punctual(self) -> None:
+        """A number as such says nothing of late requests; `check` knows what they may change."""
+        if said := lateness(self.recording.measured()):
+            raise Inconclusive(said)
 
     def _judge(self, text: str) -> Verdict:
         """One objective, decided on what is known by now."""

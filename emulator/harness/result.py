@@ -11,6 +11,7 @@ from rich.console import Console
 
 from emulator.analysis.figures import show_figure
 from emulator.analysis.headline import headline_of
+from emulator.analysis.lateness import lateness
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import RunResult, gather, repeated_exit_code
 from emulator.analysis.timeline import History
@@ -69,6 +70,7 @@ class Result:
         doubts = [reason for run in self.runs for reason in run.measured.inconclusive]
         undecided = [v for v in self.verdicts if v.outcome == "inconclusive"]
         said = doubts or [f"{v.text}: {v.reason}" for v in undecided]
+        said = said or [lateness(run.measured) for run in self.runs if run.measured.late]
         return [f"inconclusive: {reason}" for reason in dict.fromkeys(said)]
 
     @property

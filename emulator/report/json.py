@@ -7,6 +7,8 @@ first planned request; null: does not apply or did not happen:
     run             lab, scenario, wall, seed, command, environment; null without a header
     outcome         passed | failed | inconclusive: what the exit code says
     inconclusive    why nothing may be claimed from the run; [] when all is well
+    late            cities that did not keep their schedule, in words; [] when all did
+    off_by_s        so much any time may be off by, because of that
     faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, flows,
                     clients[], views[]
       wire          resets, fins (by sending site), target_resets, target_fins, target_synacks,
@@ -33,8 +35,7 @@ first planned request; null: does not apply or did not happen:
     objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until),
                     outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
     availability[]  city, client, ok, failed: over the whole run
-    schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max,
-                    requests_in_fault
+    schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
     agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
                     disagreements[] (at, city, client, port, address, client_says, wire_says): the
                     first 1000, left_out: how many more
@@ -78,6 +79,8 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
         "run": {name: getattr(history.run, name) for name in _RUN} if history.run else None,
         "outcome": OUTCOMES[exit_code(measured, decided)],
         "inconclusive": list(measured.inconclusive),
+        "late": list(measured.late),
+        "off_by_s": measured.off_by_s,
         "faults": [
             _fault(fault, paragraph, history) | {"views": [_seen(s, fault, history) for s in seen]}
             for fault, paragraph, seen in zip(

@@ -14,6 +14,7 @@ from xml.etree import ElementTree as ET
 
 from emulator.analysis.explain import explain
 from emulator.analysis.figures import show_figure
+from emulator.analysis.lateness import lateness
 from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Distribution, Repeated
 from emulator.analysis.timeline import History
@@ -45,13 +46,14 @@ def suite_of_run(measured: Measurements, history: History) -> ET.Element:
     """One run: its verdicts, what is known of it, the explanation."""
     run = history.run
     seconds = (history.last_ns - (history.first_ns or history.last_ns)) / NS_PER_S
+    decided = verdicts(measured, history)
     return suite(
         (run.scenario or run.lab) if run else "run",
-        verdicts(measured, history),
-        measured.inconclusive,
+        decided,
+        measured.inconclusive or (() if decided else measured.late),
         seconds,
         run_properties(run) if run else {},
-        "\n\n".join(explain(measured, history)),
+        "\n\n".join(filter(None, (*explain(measured, history), lateness(measured)))),
     )
 
 
@@ -68,9 +70,9 @@ def suite_of_runs(repeated: Repeated, seconds: float, name: str = "") -> ET.Elem
         raise ValueError("no runs")
     run = next((result.run for result in repeated.results if result.run), None)
     doubts = [
-        f"run {number}: {'; '.join(result.measured.inconclusive)}"
+        f"run {number}: {'; '.join(reasons)}"
         for number, result in enumerate(repeated.results, 1)
-        if result.measured.inconclusive
+        if (reasons := (*result.measured.inconclusive, *result.measured.late))
     ]
     return suite(
         name or ((run.scenario or run.lab) if run else "runs"),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from emulator.analysis.lateness import lateness
 from emulator.analysis.repeated import Distribution, Repeated, quantile
 from emulator.analysis.timeline import Client
 from emulator.analysis.words import client_name, kind_name, listed, plural
@@ -31,6 +32,8 @@ def render_repeated(repeated: Repeated, console: Console, saved: str = "") -> No
         console.print()
     if doubt := doubt_of(repeated):
         paragraph(console, f"inconclusive: {doubt}", width, style="yellow")
+    if late := lateness_of(repeated):
+        paragraph(console, f"late: {late}", width, style="yellow")
     for verdict in repeated.verdicts:
         verdict_line(verdict, console, width)
     if saved:
@@ -105,3 +108,17 @@ def doubt_of(repeated: Repeated) -> str:
     count = f"{len(doubts)} of {plural(len(repeated.results), 'run')}"
     verb = "proves" if len(doubts) == 1 else "prove"
     return f"{count} {verb} nothing; run {number}: {'; '.join(reasons)}"
+
+
+def lateness_of(repeated: Repeated) -> str:
+    """In how many runs the machine was busy, and what the worst of them leaves open."""
+    late = [
+        (result.measured.off_by_s, number, result.measured)
+        for number, result in enumerate(repeated.results, 1)
+        if result.measured.late
+    ]
+    if not late:
+        return ""
+    _, number, worst = max(late, key=lambda one: one[0])
+    count = f"{len(late)} of {plural(len(repeated.results), 'run')}"
+    return f"{count} started requests late; run {number}: {lateness(worst)}"

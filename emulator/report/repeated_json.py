@@ -7,6 +7,8 @@
     outcome           passed | failed | inconclusive: what the exit code says
     runs[]            directory, seed, phase (of the first fault in the cycles of checks and TTL),
                       inconclusive (why nothing may be claimed from it; []: all is well),
+                      late (cities that did not keep their schedule), off_by_s (so much any time
+                      may be off by, because of that),
                       objectives[] (text, figure, outcome, measured, reason)
     distributions[]   fault, city, client, runs (that the figures speak of), unaffected (of them,
                       with 0 s), never (of them, slower than any), unclear (in none of the figures),
@@ -55,6 +57,8 @@ def _run(result: RunResult) -> dict[str, Any]:
         "seed": result.run.seed if result.run else None,
         "phase": dict(result.run.phase) if result.run else {},
         "inconclusive": list(result.measured.inconclusive),
+        "late": list(result.measured.late),
+        "off_by_s": result.measured.off_by_s,
         "objectives": [objective_json(verdict) for verdict in result.verdicts],
     }
 

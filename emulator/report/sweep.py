@@ -12,7 +12,7 @@ from emulator.analysis.figures import show_figure
 from emulator.analysis.sweep import Line, Sweep, Trade, Tried, trade
 from emulator.analysis.words import kind_name, listed, plural
 from emulator.report.layout import fitted, indented, paragraph, table_of, verdict_line
-from emulator.report.repeated import doubt_of
+from emulator.report.repeated import doubt_of, lateness_of
 
 _SHARES = (0.0, 0.5, 0.9, 1.0)
 _HEADINGS = (
@@ -41,6 +41,8 @@ def _value(sweep: Sweep, one: Tried, console: Console) -> None:
         paragraph(console, f"could not be run: {one.error}", width, "red", indent=2)
     if doubt := doubt_of(one.together):
         paragraph(console, f"inconclusive: {doubt}", width, "yellow", indent=2)
+    if late := lateness_of(one.together):
+        paragraph(console, f"late: {late}", width, "yellow", indent=2)
     for verdict in one.together.verdicts:
         verdict_line(verdict, console, width)
     console.print()

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from emulator.analysis.explain import explain
+from emulator.analysis.lateness import lateness
 from emulator.analysis.measurements import FaultMeasured, Measurements
 from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
@@ -50,6 +51,8 @@ def render_report(
     console.print()
     for reason in measured.inconclusive:
         paragraph(console, f"inconclusive: {reason}", width, style="yellow")
+    if measured.late:
+        paragraph(console, f"late: {lateness(measured)}", width, style="yellow")
     for verdict in verdicts(measured, history):
         # Why nothing may be claimed stands above already.
         shown = replace(verdict, reason="") if measured.inconclusive else verdict

@@ -7,9 +7,7 @@ import time
 import pytest
 
 from emulator.analysis.agreement import agreement
-from emulator.analysis.measurements import CitySchedule
 from emulator.analysis.recovery import measure
-from emulator.analysis.wire import doubts, schedule_quality
 from emulator.events import Daemon, Lost, Wire
 from tests.builders import Story, ns
 
@@ -71,43 +69,6 @@ def test_overlapping_faults_each_have_their_packets():
     first, other = measure(story.history()).faults
     assert (first.wire.resets, other.wire.resets) == ({"us-east": 2}, {"us-east": 2})
     assert (first.wire.target_resets, other.wire.target_resets) == (2, 0)
-
-
-def test_overlapping_faults_count_a_late_request_once():
-    """The share on time while something was broken is one of all that was sent then."""
-    story = Story().fault(10, healed=20).fault(15, "eu-west", healed=30, name="f2")
-    story.requests(0, 15, rate=10).requests(15, 20, rate=10, late=0.01).requests(20, 40, rate=10)
-    (city,) = schedule_quality(story.history())
-    assert city.on_time_in_fault == pytest.approx(0.75)
-
-
-def test_a_kept_schedule_raises_no_doubt():
-    """99 % within 2 ms, over all and while a region is dead."""
-    history = Story().fault(10).requests(0, 20, late=0.0015).history()
-    schedule = schedule_quality(history)
-    assert (schedule[0].on_time, schedule[0].on_time_in_fault) == (1.0, 1.0)
-    assert doubts(history, schedule) == ()
-
-
-@pytest.mark.parametrize(
-    ("late", "requests", "is_doubted"),
-    [(7, 300, False), (8, 300, True), (17, 1000, False), (18, 1000, True), (1, 1, True),
-     (20_300, 2_000_000, False), (20_400, 2_000_000, True)],
-)  # fmt: skip
-def test_more_late_ones_than_chance_makes_of_one_in_a_hundred_are_doubted(
-    late, requests, is_doubted
-):
-    """Of few requests the share alone would doubt every third run of a machine that keeps the
-    bound."""
-    city = CitySchedule("new-york", requests, 1 - late / requests, None, 5.0)
-    assert bool(doubts(Story().requests(0, 1).history(), [city])) == is_doubted
-
-
-def test_a_schedule_lost_during_the_fault_makes_the_run_inconclusive():
-    """Also where the whole run is above the bound."""
-    story = Story().requests(0, 1000, rate=1).fault(1000).requests(1000, 1005, rate=1, late=0.01)
-    (reason,) = measure(story.history()).inconclusive
-    assert "new-york started only 0.0% of its requests within 2 ms" in reason
 
 
 def test_lost_events_and_an_overloaded_wan_make_the_run_inconclusive():

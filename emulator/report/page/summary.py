@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from emulator.analysis.explain import explain
 from emulator.analysis.figures import show_figure
 from emulator.analysis.headline import headline_of
+from emulator.analysis.lateness import lateness
 from emulator.analysis.measurements import FaultMeasured, Row
 from emulator.analysis.repeated import Repeated, repeated_exit_code
 from emulator.analysis.verdict import Outcome, Verdict, exit_code
@@ -48,11 +49,16 @@ def banner(sheet: Sheet) -> Html:
         ' stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
         f'<circle cx="19" cy="19" r="16.5"/>{_SIGNS[outcome]}</svg>'
     )
-    alone = () if sheet.repeated else sheet.measured.inconclusive
-    reasons = alone if outcome == "inconclusive" else ()
-    said = [el("p", _sentence(sheet, outcome)), _list(reasons)]
+    said = [el("p", _sentence(sheet, outcome)), _list(_reasons(sheet, outcome))]
     words = el("div", el("strong", _WORDS[outcome]), *said)
     return el("div", Html(sign), words, class_=f"banner {outcome}")
+
+
+def _reasons(sheet: Sheet, outcome: str) -> list[str]:
+    if sheet.repeated:
+        return []
+    alone = sheet.measured.inconclusive if outcome == "inconclusive" else ()
+    return [*alone, *filter(None, [lateness(sheet.measured)])]
 
 
 def _list(reasons: Sequence[str]) -> Html | None:
@@ -70,7 +76,8 @@ def _sentence(sheet: Sheet, outcome: str) -> str:
         return f"{_upper(held)}{over}."
     if outcome == "measured":
         return "No objective was set for this run; below is what was measured."
-    if sheet.measured.inconclusive and not sheet.repeated:
+    doubted = sheet.measured.inconclusive or not total
+    if doubted and not sheet.repeated:
         return "This run proves nothing, neither good nor bad:"
     unclear = plural(counts["inconclusive"], "objective")
     return f"{unclear} of {total} could not be decided{over}."
