@@ -26,7 +26,7 @@ from emulator.report.repeated import render_repeated
 from emulator.report.terminal import render_report
 from tests.analysis.test_lateness import asked, late_recovery
 
-SAID = "Times are known to 0.35 s"
+SAID = "Times are known to within 0.35 s"
 
 
 def history_of(*texts: str) -> History:

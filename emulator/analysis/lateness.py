@@ -63,8 +63,8 @@ def lateness(measured: Measurements) -> str:
         return ""
     return (
         f"{'; '.join(measured.late)}: this machine was busy. Times are known to"
-        f" {measured.off_by_s:.2f} s; what would have become of a late request is not, nor are"
-        " latencies, resets, relapses and DNS queries"
+        f" within {measured.off_by_s:.2f} s; late requests, latencies, resets, relapses and DNS"
+        " queries prove nothing"
     )
 
 

@@ -52,7 +52,7 @@ def test_a_schedule_lost_during_the_fault_is_told():
         "new-york started only 0.0% of its requests within 2 ms of plan (latest 10.0 ms)",
     )
     assert measured.off_by_s == pytest.approx(0.07)
-    assert "this machine was busy. Times are known to 0.07 s" in lateness(measured)
+    assert "this machine was busy. Times are known to within 0.07 s" in lateness(measured)
 
 
 def late_recovery() -> Story:
