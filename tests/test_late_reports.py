@@ -16,7 +16,7 @@ from emulator.analysis.repeated import RunResult, gather
 from emulator.analysis.timeline import Client, History
 from emulator.analysis.verdict import verdicts
 from emulator.errors import Inconclusive
-from emulator.harness.figures import Recovery, Seconds
+from emulator.harness.figures import Count, Recovery, Seconds, Share
 from emulator.harness.result import Result
 from emulator.report.json import report_json
 from emulator.report.junit import suite_of_run
@@ -119,8 +119,25 @@ def test_a_comparison_that_lateness_could_turn_is_refused(compare, bound, holds)
     if holds is not None:
         assert compare(found, bound) is holds
         return
-    with pytest.raises(Inconclusive, match=r"^8.50 s may be 0.\d5 s more or less: this machine"):
+    with pytest.raises(Inconclusive, match=r"^8.50 s may be 8.15 s to 8.85 s: too many requests"):
         compare(found, bound)
+
+
+def test_a_count_that_may_be_another_is_not_compared():
+    """As long as it is the same for all that it may be, it is; a share likewise."""
+    count = Count(17, "", (12, 20))
+    assert count <= 20
+    assert count > 11
+    assert count != 21
+    assert Count(0, "") == 0
+    assert not Count(0, "") != 0  # noqa: SIM202 - the other operator is what is tried
+    assert hash(Count(3, "")) == hash(3)
+    for compare, bound in ((operator.eq, 17), (operator.ne, 12), (operator.lt, 20)):
+        with pytest.raises(Inconclusive, match=r"^17 may be 12 to 20: "):
+            compare(count, bound)
+    assert Share(0.99, "", (0.98, 1.0)) > 0.97
+    with pytest.raises(Inconclusive, match=r"^99.000% may be 98.000% to 100.000%: "):
+        assert Share(0.99, "", (0.98, 1.0)) > 0.985
 
 
 def test_a_recovery_hands_on_by_how_much_it_may_be_off():

@@ -17,12 +17,10 @@ import pytest
 from emulator.controller.lab import lab_names, remove_lab
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
-from tests.calm import until_undisturbed
 from tests.cli import PATIENCE_S, TWO_REGION, netemu
 
 pytest_plugins = ["pytester"]
-# A disturbed measurement is made again in a calmer minute, which may be long in coming.
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 USUAL_S = 30.0  # the promise: from `pytest` to green with one kill; 14 s on two idle cores
 # What a short failover needs: 1.5 s of checks and a timeout, 2 s of caches, and a stream's stall.
@@ -71,26 +69,10 @@ def labs(engine: DockerEngine, begin: str) -> list[str]:
     return [each for each in lab_names(engine) if each.startswith(begin)]
 
 
-def conclusive(
-    run: pytest.Pytester, engine: DockerEngine, begin: str, *words: str
-) -> pytest.RunResult:
-    """A run that was disturbed proves nothing, and says so; it is repeated, as its user would."""
-    results = []
-
-    def measure() -> str:
-        for kept in labs(engine, begin):
-            remove_lab(engine, kept)
-        results.append(run.runpytest_subprocess(*words))
-        return results[-1].stdout.str()
-
-    until_undisturbed(measure)
-    return results[-1]
-
-
 def test_a_region_loss_from_pytest_to_green(run, engine, name):
     """The design's usage word for word, within the promised time, and nothing left behind."""
     run.makepyfile(REGION_LOSS.format(name=name, city="paris", bound=15))
-    result = conclusive(run, engine, name)
+    result = run.runpytest_subprocess()
     result.assert_outcomes(passed=1)
     assert result.duration < USUAL_S
     assert labs(engine, name) == []
@@ -101,7 +83,7 @@ def test_a_missed_bound_says_what_happened(run, engine, name):
     and the run says how to look at it."""
     run.makepyfile(REGION_LOSS.format(name=name, city="new-york", bound=0.5))
     words = ("--netemu-keep", "--netemu-directory", "kept-runs")
-    result = conclusive(run, engine, name, *words)
+    result = run.runpytest_subprocess(*words)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=1)
     (kept,) = labs(engine, name)
@@ -228,7 +210,7 @@ def test_scenario_files_are_tests(run, engine, name):
     for each, (steady, objective) in files.items():
         text = SCENARIO.format(name=each, steady=steady, objective=objective)
         (run.path / f"{each}.scenario.yaml").write_text(text)
-    result = conclusive(run, engine, name, "-rA", "--junit-xml", "said.xml")
+    result = run.runpytest_subprocess("-rA", "--junit-xml", "said.xml")
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines_random(
         [

@@ -63,8 +63,8 @@ def lateness(measured: Measurements) -> str:
         return ""
     return (
         f"{'; '.join(measured.late)}: this machine was busy. Times are known to"
-        f" within {measured.off_by_s:.2f} s; late requests, latencies, resets, relapses and DNS"
-        " queries prove nothing"
+        f" within {measured.off_by_s:.2f} s; latencies, resets, relapses, DNS queries and late"
+        " requests unlike those around them prove nothing"
     )
 
 

@@ -6,7 +6,7 @@ import math
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import NamedTuple
@@ -93,20 +93,41 @@ Columns = Mapping[Client, Series]
 def columns_of(history: History) -> Columns:
     """Every client's columns. Of a history that has not ended, as far as its requests have had
     the time to tell their end."""
-    return _columns(history, lambda request: request)
+    return _columns(history, iter)
 
 
 def punctual_columns(history: History) -> Columns:
-    """The same, with what started late as unknown: started as planned, it may have met another
-    end."""
-    return _columns(history, lambda r: replace(r, outcome="unknown") if is_late(r) else r)
+    """The same, where a late request is unknown unless the punctual ones around it met the same:
+    started as planned, it may have met what one of them did."""
+    return _columns(history, _believed)
 
 
-def _columns(history: History, seen: Callable[[Request], Request]) -> Columns:
+def _believed(requests: Iterable[Request]) -> Iterator[Request]:
+    late: list[Request] = []
+    before: tuple[bool, str] | None = None
+    for r in sorted(requests, key=_IN_ORDER):
+        if is_late(r):
+            late.append(r)
+            continue
+        yield from _agreeing(late, {before or _met(r), _met(r)})
+        yield r
+        late, before = [], _met(r)
+    yield from _agreeing(late, {before} if before else set())
+
+
+def _agreeing(late: Iterable[Request], around: set[tuple[bool, str]]) -> Iterator[Request]:
+    return (r if {_met(r)} == around else replace(r, outcome="unknown") for r in late)
+
+
+def _met(r: Request) -> tuple[bool, str]:
+    return r.outcome == "ok", r.region
+
+
+def _columns(history: History, seen: Callable[[Iterable[Request]], Iterator[Request]]) -> Columns:
     faults = [life.began for life in history.injected()]
     return {
         client: series(
-            map(seen, history.requests[client]),
+            seen(history.requests[client]),
             history.connections.get(client, ()),
             faults,
             open_since=known_until(history, client.city),

@@ -68,6 +68,7 @@ class Verdict:
     measured: float | None = None
     reason: str = ""
     basis: Basis | None = None  # None: no objective
+    between: tuple[float, float] | None = None  # what `measured` may be, where it was read
 
 
 def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
@@ -188,7 +189,10 @@ def _judged(objective: Objective, bound: float, reading: Reading) -> Verdict:
     finite = reading.measured is not None and math.isfinite(reading.measured)
     shown = reading.measured if finite else None
     basis = Basis(objective, bound)
-    return Verdict(objective.text, objective.figure, outcome, shown, reading.because, basis)
+    between = (reading.lowest, reading.highest)
+    return Verdict(
+        objective.text, objective.figure, outcome, shown, reading.because, basis, between
+    )
 
 
 def _outcome(objective: Objective, bound: float, reading: Reading) -> Outcome:

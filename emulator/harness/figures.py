@@ -8,26 +8,32 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from emulator.analysis.lateness import TOO_BUSY
 from emulator.analysis.measurements import PARTS, Row
 from emulator.analysis.repeated import quantile
 from emulator.analysis.timeline import Client
 from emulator.analysis.words import client_name
 from emulator.errors import Inconclusive
 
+_OPEN = "too many requests started late, or have no known outcome, to tell"
 
-class Seconds(float):
-    """A time in seconds; infinite if it never came. `story` is its one line; `off` is by how much
-    it may be wrong: a comparison that this could turn raises Inconclusive."""
+
+class _Measured:
+    """A number that lies between two, which are the same on a punctual machine. A comparison that
+    what lies between could turn raises Inconclusive. `story` is its one line."""
 
     story: str
-    off: float
+    between: tuple[float, float]
 
-    def __new__(cls, value: float, story: str, off: float = 0.0) -> Self:
-        made = super().__new__(cls, value)
-        made.story = story
-        made.off = off
-        return made
+    def _decided(self, compare: Callable[[float, float], bool], other: float) -> bool:
+        theirs = other.between if isinstance(other, _Measured) else (other, other)
+        found = {compare(mine, their) for mine in self.between for their in theirs}
+        if len(found) > 1:
+            low, high = map(self._shown, self.between)
+            raise Inconclusive(f"{self!r} may be {low} to {high}: {_OPEN}")
+        return found.pop()
+
+    def _shown(self, value: float) -> str:
+        return repr(type(self)(value, ""))  # type: ignore[call-arg]  # as all of them are made
 
     def __lt__(self, other: float) -> bool:
         return self._decided(operator.lt, other)
@@ -41,12 +47,18 @@ class Seconds(float):
     def __ge__(self, other: float) -> bool:
         return self._decided(operator.ge, other)
 
-    def _decided(self, compare: Callable[[float, float], bool], other: float) -> bool:
-        off = self.off + (other.off if isinstance(other, Seconds) else 0.0)
-        low, high = (compare(float(self) + change, float(other)) for change in (-off, off))
-        if low != high:
-            raise Inconclusive(f"{self!r} may be {off:.2f} s more or less: {TOO_BUSY}")
-        return low
+
+class Seconds(_Measured, float):
+    """A time in seconds; infinite if it never came. `off` is by how much it may be wrong."""
+
+    off: float
+
+    def __new__(cls, value: float, story: str, off: float = 0.0) -> Self:
+        made = super().__new__(cls, value)
+        made.story = story
+        made.off = off
+        made.between = (max(0.0, value - off), value + off)
+        return made
 
     def __repr__(self) -> str:
         return f"{float(self):.2f} s" if math.isfinite(self) else "never"
@@ -54,14 +66,13 @@ class Seconds(float):
     __str__ = __repr__
 
 
-class Share(float):
-    """A share between 0 and 1. `story` is its one line."""
+class Share(_Measured, float):
+    """A share between 0 and 1."""
 
-    story: str
-
-    def __new__(cls, value: float, story: str) -> Self:
+    def __new__(cls, value: float, story: str, between: tuple[float, float] | None = None) -> Self:
         made = super().__new__(cls, value)
         made.story = story
+        made.between = between or (value, value)
         return made
 
     def __repr__(self) -> str:
@@ -70,15 +81,27 @@ class Share(float):
     __str__ = __repr__
 
 
-class Count(int):
-    """How many. `story` is its one line."""
+class Count(_Measured, int):
+    """How many."""
 
-    story: str
-
-    def __new__(cls, value: int, story: str) -> Self:
+    def __new__(cls, value: float, story: str, between: tuple[float, float] | None = None) -> Self:
         made = super().__new__(cls, value)
         made.story = story
+        made.between = between or (value, value)
         return made
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, int | float):
+            return NotImplemented
+        low, high = self.between
+        is_open = low != high and low <= other <= high
+        # Both sides of an equality that is open differ, so that asking for order says why.
+        return self._decided(operator.le, other) if is_open else int(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from emulator.analysis.headline import headline_of
-from emulator.analysis.lateness import lateness
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.controller.inject import heal, heal_everything, heal_fault, inject, sites_and_hosts
 from emulator.controller.lab import Lab, begin_traces, end_traces
@@ -229,12 +228,11 @@ class LabUnderTest(NetworkVerbs):
         """The share of requests that were answered well; `period`: `during us-east-down`,
         `outside faults` and the like, all of the recording unless said."""
         self._check_scope(city, over)
-        self._must_be_punctual()
         verdict = self._judge(_objective("availability >= 0 %", city, over, period))
         if verdict.outcome == "inconclusive" or verdict.measured is None:
             raise Inconclusive(verdict.reason)
         said = _objective("availability", city, over, period)
-        return Share(verdict.measured, f"{said} was {verdict.measured:.3%}")
+        return Share(verdict.measured, f"{said} was {verdict.measured:.3%}", verdict.between)
 
     def check(self, objective: str) -> None:
         """Assert an objective as scenarios write it: `recovery_s.p100 <= 15 s from paris over
@@ -320,17 +318,12 @@ class LabUnderTest(NetworkVerbs):
 
     def _count(self, figure: str, city: str | None, over: str | None) -> Count:
         self._check_scope(city, over)
-        self._must_be_punctual()
         verdict = self._judge(_objective(f"{figure} >= 0", city, over))
         if verdict.outcome == "inconclusive" or verdict.measured is None:
             raise Inconclusive(verdict.reason)
         value = int(verdict.measured)
-        return Count(value, f"{_objective(figure, city, over)} was {value}: {self._headline()}")
-
-    def _must_be_punctual(self) -> None:
-        """A number as such says nothing of late requests; `check` knows what they may change."""
-        if said := lateness(self.recording.measured()):
-            raise Inconclusive(said)
+        story = f"{_objective(figure, city, over)} was {value}: {self._headline()}"
+        return Count(value, story, verdict.between)
 
     def _judge(self, text: str) -> Verdict:
         """One objective, decided on what is known by now."""

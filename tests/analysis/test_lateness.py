@@ -109,6 +109,22 @@ def test_what_lateness_cannot_change_is_decided(text, outcome):
     assert (verdict.reason != "") == (outcome == "inconclusive")
 
 
+def test_a_late_request_is_believed_where_the_punctual_ones_around_it_met_the_same():
+    """A city that was never touched lost nothing, however late its requests were; one late request
+    that failed alone may have been the machine's doing."""
+    story = late_recovery()
+    paris: dict[str, Any] = {"city": "paris", "region": "eu-west"}
+    for start in range(0, 60, 2):
+        story.requests(start, start + 1, **paris).requests(start + 1, start + 2, **paris, late=0.05)
+    found, _ = decided(
+        story, "requests_lost == 0 from paris", "region_share(eu-west) >= 100 % from paris"
+    )
+    assert [verdict.outcome for verdict in found] == ["passed", "passed"]
+    story.dead(60, 60.1, city="paris", late=LATE_S).requests(60.1, 62, **paris)
+    ((verdict,), _) = decided(story, "requests_lost == 0 from paris")
+    assert (verdict.outcome, verdict.measured, verdict.between) == ("inconclusive", 2, (0, 2))
+
+
 def test_a_late_run_of_which_nothing_was_asked_proves_nothing():
     """Its figures are shown, and nobody held them against anything."""
     assert decided(late_recovery()) == ((), Exit.INCONCLUSIVE)
