@@ -73,14 +73,15 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            text=True,
+            bufsize=0,  # what is read ahead of a line would be missing from what `end` reads
             cwd=ROOT,
         )
 
     def until(self, word: str) -> None:
         """Reads until a line holds `word`."""
         assert self._process.stdout
-        for line in self._process.stdout:
+        for raw in self._process.stdout:
+            line = raw.decode()
             self.said.append(line)
             if word in line:
                 return
@@ -92,4 +93,4 @@ class Running:
     def end(self) -> Said:
         """Waits for the end."""
         out, _ = self._process.communicate(timeout=PATIENCE_S)
-        return Said(self._process.returncode, "".join(self.said) + out, "")
+        return Said(self._process.returncode, "".join(self.said) + out.decode(), "")

@@ -46,6 +46,12 @@ def is_mended(world: World, ended: int) -> Callable[[], bool]:
     return found
 
 
+def end_wire(world: World) -> None:
+    """Kill the wire that runs, and wait until that is known: until then the dead one is named."""
+    ended = kill_wire(world)
+    wait_until(lambda: wire_of(world)["ended"] > ended, "its end is noticed")
+
+
 @pytest.fixture
 def own(engine, image) -> Iterator[World]:
     """A lab that a test may destroy."""
@@ -122,14 +128,9 @@ def status(world: World) -> str:
 
 def test_a_wire_that_ends_again_and_again_is_given_up_and_everyone_is_told(own: World) -> None:
     """Status, and whoever waits for the lab to be ready; what it was asked for is refused."""
-    for _ in range(10):
-        wait_until(lambda: wire_of(own)["pid"] or wire_of(own)["trouble"][:5] == "ended", "a wire")
-        if not wire_of(own)["pid"]:
-            break
-        kill_wire(own)
-        wait_until(lambda: wire_of(own)["trouble"], "it is noticed")
-        wait_until(lambda: wire_of(own)["pid"] or "not started again" in wire_of(own)["trouble"],
-                   "another one, or none")  # fmt: skip
+    for life in range(1, 7):
+        end_wire(own)
+        assert bool(wire_of(own)["pid"]) == (life < 6), life
     words = "ended 6 times within 10 s, the last time by signal 9; it is not started again"
     assert words in " ".join(status(own).split())
     said = netemu("status", own.lab.name, "--json")
