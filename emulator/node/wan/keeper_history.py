@@ -26,8 +26,10 @@ class History:
     def __init__(self, limit: int = RING_BYTES) -> None:
         self._limit = limit
         self._bytes = 0
-        self._lines: dict[int, bytes] = {}  # by number: a reader near the end costs no walk to it
-        self._first = 0
+        # By number less `_base`; those before `_first` are empty. A dict that is filled at one end
+        # and emptied at the other grows by megabytes whenever its table is made anew.
+        self._lines: list[bytes] = []
+        self._base = self._first = 0
         self._latest: dict[tuple[str, ...], bytes] = {}
         self.next_seq = 0
 
@@ -51,15 +53,22 @@ class History:
             self._append(event, line.rstrip()[:-1] + b',"seq":%d}' % self.next_seq)
 
     def _append(self, event: dict[str, Any], line: bytes) -> None:
-        self._lines[self.next_seq] = line
+        self._lines.append(line)
         self.next_seq += 1
         self._bytes += len(line)
-        while self._bytes > self._limit and len(self._lines) > 1:
-            self._bytes -= len(self._lines.pop(self._first))
-            self._first += 1
+        while self._bytes > self._limit and self._first < self.next_seq - 1:
+            self._drop_first()
         if event["kind"] in STATES:
             fields = STATES[event["kind"]]
             self._latest[event["kind"], *(str(event.get(field)) for field in fields)] = line
+
+    def _drop_first(self) -> None:
+        self._bytes -= len(self._lines[self._first - self._base])
+        self._lines[self._first - self._base] = b""
+        self._first += 1
+        if 2 * (self._first - self._base) > len(self._lines):
+            del self._lines[: self._first - self._base]
+            self._base = self._first
 
     def since(self, seq: int, limit: int) -> tuple[int, list[bytes]]:
         """How many events from `seq` on are no longer here, and about `limit` bytes of lines."""
@@ -68,7 +77,7 @@ class History:
         for number in range(max(seq, self._first), self.next_seq):
             if size > limit:
                 break
-            lines.append(self._lines[number])
+            lines.append(self._lines[number - self._base])
             size += len(lines[-1])
         return max(0, self._first - seq), lines
 
