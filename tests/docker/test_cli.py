@@ -174,14 +174,21 @@ def test_killing_twice_and_healing_twice_are_fine(lab):
 
 @pytest.mark.parametrize(("how", "state"), [("freeze", "paused"), ("power", "exited")])
 def test_a_fallen_host_is_shown_and_never_waited_for(lab, how, state):
-    """status, exec and logs answer at once and say what is the matter."""
-    netemu("kill", "here/www-1", "--how", how, "--detach", "--lab", lab)
-    try:
+    """status, exec and logs say what is the matter, in less than twice the time that they take
+    with nothing the matter: 3.3 s here, of which starting three programs is nearly all."""
+
+    def ask() -> tuple[float, Said, Said, Said]:
         began = time.monotonic()
         said = netemu("status", lab)
         logs = netemu("logs", "here/www-1", "--lab", lab)
         tried = netemu("exec", "here/www-1", "--lab", lab, "--", "true")
-        assert time.monotonic() - began < 5
+        return time.monotonic() - began, said, logs, tried
+
+    whole_s, *_ = ask()
+    netemu("kill", "here/www-1", "--how", how, "--detach", "--lab", lab)
+    try:
+        fallen_s, said, logs, tried = ask()
+        assert fallen_s < 2 * whole_s
         assert state in said.out and f"{how} on here/www-1" in said.out
         word = "frozen" if how == "freeze" else "no power"
         assert logs.code == tried.code == Exit.ENVIRONMENT
