@@ -51,7 +51,9 @@ def late_cities(schedule: Sequence[CitySchedule]) -> tuple[str, ...]:
 
 
 def off_by_s(schedule: Sequence[CitySchedule]) -> float:
-    """By how much any time of a run may be off, in seconds: 0 where every city kept its plan."""
+    """By how much this machine's delays may have moved any time of a run, in seconds: 0 where every
+    city kept its plan. That they can also lead a client into another attempt, which is what
+    happens at another phase of the fault, is not in it."""
     if not late_cities(schedule):
         return 0.0
     return _MILESTONES * max(city.late_ms_max for city in schedule) / 1e3
@@ -62,9 +64,10 @@ def lateness(measured: Measurements) -> str:
     if not measured.late:
         return ""
     return (
-        f"{'; '.join(measured.late)}: this machine was busy. Times are known to"
-        f" within {measured.off_by_s:.2f} s; latencies, resets, relapses, DNS queries and late"
-        " requests unlike those around them prove nothing"
+        f"{'; '.join(measured.late)}: this machine was busy. Its delays may have"
+        f" moved a time by {measured.off_by_s:.2f} s (by more where a client was led into another"
+        " attempt, as at another phase); latencies, resets, relapses, DNS queries and late requests"
+        " unlike those around them prove nothing"
     )
 
 

@@ -234,7 +234,7 @@ class Measurements:
     inconclusive: tuple[str, ...] = field(default=())  # why nothing may be claimed from this run
     asked: Mapping[str, Asked] = field(default_factory=dict)  # by city; only those that asked
     late: tuple[str, ...] = ()  # cities that did not keep their schedule, in words
-    off_by_s: float = 0.0  # so much any time may be off by, because of that
+    off_by_s: float = 0.0  # so much the machine's delays may have moved any time, see lateness.py
 
     def rows(self) -> tuple[Row, ...]:
         """The rows of all faults."""

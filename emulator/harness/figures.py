@@ -33,7 +33,7 @@ class _Measured:
         return found.pop()
 
     def _shown(self, value: float) -> str:
-        return repr(type(self)(value, ""))  # type: ignore[call-arg]  # as all of them are made
+        return f"{value:g}"
 
     def __lt__(self, other: float) -> bool:
         return self._decided(operator.lt, other)
@@ -60,8 +60,11 @@ class Seconds(_Measured, float):
         made.between = (max(0.0, value - off), value + off)
         return made
 
+    def _shown(self, value: float) -> str:
+        return f"{value:.2f} s" if math.isfinite(value) else "never"
+
     def __repr__(self) -> str:
-        return f"{float(self):.2f} s" if math.isfinite(self) else "never"
+        return self._shown(float(self))
 
     __str__ = __repr__
 
@@ -75,8 +78,11 @@ class Share(_Measured, float):
         made.between = between or (value, value)
         return made
 
+    def _shown(self, value: float) -> str:
+        return f"{value:.3%}"
+
     def __repr__(self) -> str:
-        return f"{float(self):.3%}"
+        return self._shown(float(self))
 
     __str__ = __repr__
 

@@ -8,7 +8,7 @@ first planned request; null: does not apply or did not happen:
     outcome         passed | failed | inconclusive: what the exit code says
     inconclusive    why nothing may be claimed from the run; [] when all is well
     late            cities that did not keep their schedule, in words; [] when all did
-    off_by_s        so much any time may be off by, because of that
+    off_by_s        so much the machine's delays may then have moved any time
     faults[]        id, how, target, began, ended, healed, why (a paragraph), wire, flows,
                     clients[], views[]
       wire          resets, fins (by sending site), target_resets, target_fins, target_synacks,

@@ -7,8 +7,8 @@
     outcome           passed | failed | inconclusive: what the exit code says
     runs[]            directory, seed, phase (of the first fault in the cycles of checks and TTL),
                       inconclusive (why nothing may be claimed from it; []: all is well),
-                      late (cities that did not keep their schedule), off_by_s (so much any time
-                      may be off by, because of that),
+                      late (cities that did not keep their schedule), off_by_s (so much the
+                      machine's delays may then have moved any time),
                       objectives[] (text, figure, outcome, measured, reason)
     distributions[]   fault, city, client, runs (that the figures speak of), unaffected (of them,
                       with 0 s), never (of them, slower than any), unclear (in none of the figures),

@@ -16,7 +16,7 @@ from emulator.events import Run, Wait
 from emulator.scenario.objectives import parse_objective
 from tests.builders import Story, ns
 
-LATE_S = 0.05  # so times are known to 7 * 50 ms
+LATE_S = 0.05  # so times may have been moved by 7 * 50 ms
 
 
 def test_overlapping_faults_count_a_late_request_once():
@@ -52,7 +52,7 @@ def test_a_schedule_lost_during_the_fault_is_told():
         "new-york started only 0.0% of its requests within 2 ms of plan (latest 10.0 ms)",
     )
     assert measured.off_by_s == pytest.approx(0.07)
-    assert "this machine was busy. Times are known to within 0.07 s" in lateness(measured)
+    assert "this machine was busy. Its delays may have moved a time by 0.07 s" in lateness(measured)
 
 
 def late_recovery() -> Story:
@@ -101,8 +101,8 @@ def decided(story: Story, *texts: str, **fields: Any) -> tuple[tuple[Verdict, ..
     ],
 )
 def test_what_lateness_cannot_change_is_decided(text, outcome):
-    """Times are off by no more than 0.35 s, a late request may have met another end; what else a
-    busy machine moves is unknown."""
+    """Delays moved times by no more than 0.35 s, a late request may have met another end; what
+    else a busy machine moves is unknown."""
     (verdict,), code = decided(late_recovery(), text)
     assert verdict.outcome == outcome
     assert code is {"passed": Exit.PASSED, "failed": Exit.MISSED}.get(outcome, Exit.INCONCLUSIVE)
