@@ -31,13 +31,13 @@ _ADDRESSES = {ROUTER: "100.64.0.1", SERVER: "10.1.0.11", FAR: "100.64.0.2"}
 
 
 class Tolerance:
-    """How far a measured value may be off, and why. UML (one processor, shared with the sender, and
-    a host that may be busy) is the slowest that must pass: there the least of 50 delays was
-    0.06 to 0.15 ms above what was set on an idle machine, and up to 0.8 ms on a busy one."""
+    """How far a measured value may be off, and why. The wire's paths are measured by the machine's
+    clock, while a busy host takes processors away; netem's inside User-mode Linux, by a clock that
+    is not disturbed, where the least of 50 delays was 0.013 to 0.066 ms more than was set and a
+    rate within 0.01 %."""
 
-    LEAST_DELAY_NS = 3 * MS // 2
-    MEDIAN_DELAY_NS = 5 * MS // 2  # 1.8 ms more than set was seen in UML on a busy host
-    STRAYS = 1  # a frame more than was sent, seen twice in UML in 12 runs; whose is not known
+    LEAST_DELAY_NS = 3 * MS // 2  # 0.8 ms more than set was seen while other tests ran
+    MEDIAN_DELAY_NS = 5 * MS // 2  # that, and 4.5 standard errors of a median of 250 at 3 ms: 1.1
     ANY_DELAY_NS = 50 * MS  # of one datagram: a busy machine takes the processor away for so long
     RATE = 0.03
     SIGMAS = 4.5  # a share that is right is beyond it once in 150,000 measurements
@@ -53,10 +53,8 @@ def missing(arrivals: Sequence[Arrival], count: int) -> list[int]:
 
 
 def assert_counted(seen: dict[str, int], **expected: int) -> None:
-    """Each as often as expected; none, or besides no more than strays."""
-    for what, count in expected.items():
-        strays = Tolerance.STRAYS if count else 0
-        assert count <= seen[what] <= count + strays, (what, count, seen)
+    """Each as often as expected."""
+    assert {what: seen[what] for what in expected} == expected
 
 
 def share_of_delays(arrivals: Sequence[Arrival], least: int, most: int) -> float:
@@ -298,7 +296,7 @@ class PathContract:
         before = wan.stats()["paths"]["east->west"]["bytes"]
         there.send(100, size=500 - OVERHEAD)
         seen = wan.stats()["paths"]["east->west"]["bytes"] - before
-        assert 100 * 500 <= seen <= 100 * 500 + Tolerance.STRAYS * 100
+        assert seen == 100 * 500
 
     def test_the_record_says_when_a_segment_entered_and_left(self, world, wan):
         """By the lab's clock; the difference is what was set."""

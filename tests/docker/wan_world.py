@@ -17,6 +17,8 @@ ROUTER, SERVER, FAR = "east/edge", "east/www-1", "west"
 _KEEPER = ("python3", "-m", "emulator.node.wan.keeper")
 _INIT = ("python3", "-m", "emulator.node.init")
 _KEEPER_CAPS = ("NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE", "NET_RAW")
+# As in a lab: a router solicitation (70 bytes) would be counted with what a test sends.
+_SYSCTLS = {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.disable_ipv6": "1"}
 _LEGS = {
     # host: site, number in it, interfaces as (name, port, address)
     ROUTER: (EAST, 1, (("wan0", "w1", "100.64.0.1/16"), ("lan0", "l1.1", "10.1.0.1/24"))),
@@ -86,7 +88,7 @@ class World:
         """Everything up and wired."""
         self._create("wan", _KEEPER, cap_drop=("ALL",), cap_add=_KEEPER_CAPS, pid_host=True)
         for host in _LEGS:
-            self._create(host, _INIT, sysctls={"net.ipv4.ip_forward": "1"})
+            self._create(host, _INIT, sysctls=_SYSCTLS)
         self.engine.start(self.lab, "wan")
         for host in _LEGS:
             self.restart(host)

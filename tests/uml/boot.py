@@ -111,18 +111,19 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _shim() -> Path:
-    """The library that UML needs on CPUs with AMX, compiled if it is older than its source."""
-    source, library = _HERE / "xstate.c", _BUILD / "xstate.so"
-    if library.exists() and library.stat().st_mtime > source.stat().st_mtime:
+    """The library of what UML lacks (`xstate.c`, `clock.c`), compiled if older than its sources."""
+    sources, library = [_HERE / "xstate.c", _HERE / "clock.c"], _BUILD / "uml.so"
+    if library.exists() and library.stat().st_mtime > max(s.stat().st_mtime for s in sources):
         return library
     _BUILD.mkdir(exist_ok=True)
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
-        raise NoKernel(f"there is no C compiler for {source.name}; on Debian: apt-get install gcc")
+        raise NoKernel("there is no C compiler for tests/uml; on Debian: apt-get install gcc")
     fresh = library.with_suffix(f".{os.getpid()}")
-    argv = [compiler, "-O2", "-shared", "-fPIC", "-Wall", "-o", str(fresh), str(source), "-ldl"]
+    options = ["-O2", "-shared", "-fPIC", "-Wall", "-Wextra"]
+    argv = [compiler, *options, "-o", str(fresh), *map(str, sources), "-ldl"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise NoKernel(f"{source.name} does not compile: {done.stderr.strip()}")
+        raise NoKernel(f"tests/uml does not compile: {done.stderr.strip()}")
     fresh.rename(library)
     return library
