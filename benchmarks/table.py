@@ -47,6 +47,12 @@ def median_at_least(what: str, values: Sequence[float], bound: float, unit: str)
     return Line(what, f"≥ {bound:g} {unit}", *_figures(values, unit), n=len(values), kept=kept)
 
 
+def median_at_most(what: str, values: Sequence[float], bound: float, unit: str) -> Line:
+    """For what scatters on any machine: the median must be at most `bound`."""
+    kept = median(values) <= bound
+    return Line(what, f"≤ {bound:g} {unit}", *_figures(values, unit), n=len(values), kept=kept)
+
+
 def within(what: str, values: Sequence[float], target: float, percent: float, unit: str) -> Line:
     """Every value must be within so many percent of `target`."""
     kept = all(abs(value - target) <= target * percent / 100 for value in values)

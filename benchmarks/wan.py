@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.flood import compiled
+from benchmarks.host import taken_since, ticks
 from benchmarks.table import Line, Say, information, machine
 from benchmarks.wan_bulk import packets, rate, tcp
 from benchmarks.wan_capture import capture
@@ -43,7 +44,7 @@ def measure(say: Say) -> list[Line]:
             f"NETEMU_WAN_ROWS names {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}"
         )
     compiled()
-    before = _stolen()
+    before = ticks()
     found: dict[str, Row] = {}
     mover = ""
     with ExitStack() as stack:
@@ -58,19 +59,9 @@ def measure(say: Say) -> list[Line]:
         say(f"{name} …")
         found[name] = LARGE[name](EFFORT, say)
     _write(found, mover, say)
-    taken = [100.0 * _share(before, _stolen())]
+    taken = [100.0 * taken_since(before)]
     lines = [line for row in found.values() for line in row.lines]
     return [*lines, information("processor time that the machine's host took", taken, "%")]
-
-
-def _stolen() -> tuple[int, int]:
-    """Ticks of all processors, and those that the host gave to others (proc_stat(5))."""
-    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
-    return sum(ticks), ticks[7]
-
-
-def _share(before: tuple[int, int], after: tuple[int, int]) -> float:
-    return (after[1] - before[1]) / max(1, after[0] - before[0])
 
 
 def _write(found: dict[str, Row], mover: str, say: Say) -> None:

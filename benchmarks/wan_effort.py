@@ -31,13 +31,14 @@ class Effort:
     rate_ms: int
     sites: int
     mesh_ms: int
+    mesh_rounds: int
     changes: int
 
 
 FULL = Effort(
     rounds=5,
     sweep_rounds=3,
-    delay_rounds=3,
+    delay_rounds=4,
     pings=1500,
     rtts_ms=(5, 20, 40, 100, 300),
     stream_ms=4000,
@@ -53,7 +54,8 @@ FULL = Effort(
     rates_bps=(10**6, 10**7, 10**8, 10**9, 2 * 10**9),
     rate_ms=3000,
     sites=50,
-    mesh_ms=10_000,
+    mesh_ms=4_000,
+    mesh_rounds=5,
     changes=20,
 )
 QUICK = Effort(
@@ -74,6 +76,7 @@ QUICK = Effort(
     rate_ms=500,
     sites=5,
     mesh_ms=1000,
+    mesh_rounds=1,
     changes=3,
 )
 

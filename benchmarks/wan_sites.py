@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import pairwise
+from typing import NamedTuple
 
-from benchmarks.table import Line, Say, at_most, information
-from benchmarks.wan_delay import MEDIAN_MS, P99_MS, late_ms, percentile
+from benchmarks.host import taken_since, ticks
+from benchmarks.table import Say, at_most, information
+from benchmarks.wan_delay import Round, error_lines, late_ms, percentile
 from benchmarks.wan_effort import Effort, Row
 from benchmarks.wan_world import Job, World, address, world_of
 from emulator.clock import NS_PER_MS
@@ -29,7 +31,7 @@ def sites(effort: Effort, say: Say) -> Row:
     with world_of(effort.sites, _one_way_ns) as world:
         paths = effort.sites * (effort.sites - 1)
         say(f"{effort.sites} sites, {paths} paths")
-        found = _talk(world, effort, say)
+        found = _talks(world, effort, say)
         with _talking(world, effort):
             busy = _changes_ms(world, effort)
         quiet = _changes_ms(world, effort)
@@ -59,29 +61,45 @@ def _pings(effort: Effort, length_ms: int) -> list[Job]:
     return jobs
 
 
-def _talk(world: World, effort: Effort, say: Say) -> Row:
+class Talk(NamedTuple):
+    """A while in which all talk."""
+
+    round: Round
+    per_s: float  # packets
+    cores: dict[str, float]  # of keeper and wire
+
+
+def _talks(world: World, effort: Effort, say: Say) -> Row:
+    talks = [_talk(world, effort, say) for _ in range(effort.mesh_rounds)]
+    engine = [sum(talk.cores.values()) for talk in talks]
+    lines = [
+        *error_lines(f"{effort.sites} sites talk: RTT error", [[talk.round for talk in talks]]),
+        information("  packets", [talk.per_s for talk in talks], "/s"),
+        at_most("  the engine (wire and keeper)", engine, CORES, "cores"),
+        information("  the wire alone", [talk.cores["wire"] for talk in talks], "cores"),
+    ]
+    names = Talk._fields
+    return Row(lines, {name: [getattr(talk, name) for talk in talks] for name in names})
+
+
+def _talk(world: World, effort: Effort, say: Say) -> Talk:
     length_ms = round(effort.mesh_ms + 2000 * _EDGE_S)
     with ThreadPoolExecutor(1) as pool:
+        host = ticks()
         talking = pool.submit(world.run, [], _pings(effort, length_ms))
         time.sleep(_EDGE_S)
         before, began = world.cpu_s(), time.monotonic()
         time.sleep(effort.mesh_ms / 1000)
         after, lasted_s = world.cpu_s(), time.monotonic() - began
         said = talking.result()
+        taken = taken_since(host)
     late = sorted(ms for one in said for ms in late_ms(one))
     per_s = 1000 * sum(one["sent"] + len(one["late_us"]) for one in said) / length_ms
     cores = {name: (after[name] - before[name]) / lasted_s for name in after}
-    median_ms, p99_ms = percentile(late, 0.5), percentile(late, 0.99)
+    found = Round(percentile(late, 0.5), percentile(late, 0.99), taken)
     told = ", ".join(f"{name} {value:.2f}" for name, value in cores.items())
-    say(f"{per_s:,.0f} packets/s; p99 {p99_ms:.3f} ms late; cores: {told}")
-    lines: list[Line] = [
-        at_most(f"{effort.sites} sites talk: RTT error, median", [median_ms], MEDIAN_MS, "ms"),
-        at_most("  p99", [p99_ms], P99_MS, "ms"),
-        information("  packets", [per_s], "/s"),
-        at_most("  the engine (wire and keeper)", [sum(cores.values())], CORES, "cores"),
-        information("  the wire alone", [cores["wire"]], "cores"),
-    ]  # fmt: skip
-    return Row(lines, {"late_ms": (median_ms, p99_ms), "per_s": per_s, "cores": cores})
+    say(f"{per_s:,.0f} packets/s; p99 {found.p99:.3f} ms late, host {taken:.1%}; cores: {told}")
+    return Talk(found, per_s, cores)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.host import median_in_calm
 from benchmarks.table import at_least, at_most
 
 NAMES = [
@@ -45,3 +46,11 @@ def test_every_run_counts_and_not_only_the_median(values: list[float], kept: boo
     """A bound that one run of several missed was not kept."""
     assert at_most("up", values, 2.0, "s").kept is kept
     assert at_least("on time", [-v for v in values], -2.0, "%").kept is kept
+
+
+def test_a_bound_for_calm_moments_is_not_kept_where_there_were_none() -> None:
+    """Said instead of a figure; else the median counts."""
+    never = median_in_calm("tail", [], 0.5, "ms")
+    assert (never.median, never.n, never.kept) == ("never calm", 0, False)
+    assert median_in_calm("tail", [0.2, 0.4, 9.0], 0.5, "ms").kept
+    assert not median_in_calm("tail", [0.2, 0.6, 0.7], 0.5, "ms").kept
