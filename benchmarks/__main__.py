@@ -14,6 +14,7 @@ from benchmarks import (
     history,
     killed,
     memory,
+    proxy,
     recovery,
     repeatable,
     schedule,
@@ -24,7 +25,8 @@ from benchmarks import (
 from benchmarks.table import machine, render
 from emulator.errors import Exit, NetemuError
 
-MODULES = (up, delay, memory, schedule, recovery, repeatable, history, dns, wan, killed, soak)
+MODULES = (up, delay, memory, schedule, recovery, repeatable, proxy, history, dns, wan,
+           killed, soak)  # fmt: skip
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in MODULES
 }

@@ -137,10 +137,10 @@ ensure_image() {
 }
 
 ensure_tools() {
-    if ! { command -v tcpdump && command -v openssl && command -v ping; } >/dev/null; then
-        can_install || fail "the tests need tcpdump, openssl and ping" \
-            "install them: sudo apt-get install tcpdump openssl iputils-ping"
-        install_packages tcpdump openssl iputils-ping
+    if ! { command -v tcpdump && command -v openssl && command -v ping && command -v curl; } >/dev/null; then
+        can_install || fail "the tests need tcpdump, openssl, ping and curl" \
+            "install them: sudo apt-get install tcpdump openssl iputils-ping curl"
+        install_packages tcpdump openssl iputils-ping curl
     fi
     ensure_netem_kernel
 }

@@ -12,7 +12,7 @@ from benchmarks.host import median_in_calm
 from benchmarks.table import at_least, at_most
 
 NAMES = [
-    *("up", "delay", "memory", "schedule", "recovery", "repeatable"),
+    *("up", "delay", "memory", "schedule", "recovery", "repeatable", "proxy"),
     *("history", "dns", "wan", "killed", "soak"),
 ]
 

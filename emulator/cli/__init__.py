@@ -21,6 +21,7 @@ from emulator.cli.live import heal, kill, traffic, watch
 from emulator.cli.look import compare, graph
 from emulator.cli.paths import path_
 from emulator.cli.pcap import pcap
+from emulator.cli.proxy import proxy_
 from emulator.cli.report import report
 from emulator.cli.run import run
 from emulator.errors import Exit, NetemuError
@@ -51,8 +52,8 @@ def cli() -> None:
 
 
 for command in (up, status, watch, traffic, path_, kill, partition, flap, heal, down, run, report,
-                compare, plan, graph, validate, schema, doctor, image, exec_, shell, logs, pcap,
-                flows, dns):  # fmt: skip
+                compare, plan, graph, validate, schema, doctor, image, exec_, shell, proxy_, logs,
+                pcap, flows, dns):  # fmt: skip
     cli.add_command(command)
 
 

@@ -8,7 +8,7 @@ import time
 import click
 
 from emulator.cli.common import attached, lab_option
-from emulator.controller.inject import sites_and_hosts
+from emulator.controller.inject import host_named
 from emulator.controller.lab import WAN, Lab
 from emulator.engine.interactive import run_program, running_container
 from emulator.errors import UsageError
@@ -17,16 +17,6 @@ from emulator.errors import UsageError
 def _is_terminal() -> bool:
     """Both ends: with one of them in a pipe, a far terminal would only garble the bytes."""
     return bool(sys.stdin and sys.stdin.isatty() and sys.stdout.isatty())
-
-
-def _host(lab: Lab, name: str) -> str:
-    """A host's name; a site's name means its first host. Raises UsageError with a suggestion."""
-    if name == WAN:
-        return WAN
-    sites, hosts = sites_and_hosts(lab, name)
-    if sites and lab.plan.sites[[s.name for s in lab.plan.sites].index(name)].kind == "client":
-        return f"{name}/client"
-    return hosts[0]
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})
@@ -42,7 +32,7 @@ def exec_(host: str, command: tuple[str, ...], name: str | None) -> int:
     echo hello | netemu exec paris -- cat
     """
     with attached(name) as lab:
-        return run_program(lab.name, _host(lab, host), command, tty=_is_terminal())
+        return run_program(lab.name, host_named(lab, host), command, tty=_is_terminal())
 
 
 @click.command()
@@ -55,7 +45,7 @@ def shell(host: str, name: str | None) -> int:
     netemu shell us-east/edge
     """
     with attached(name) as lab:
-        return run_program(lab.name, _host(lab, host), ("bash",), tty=_is_terminal())
+        return run_program(lab.name, host_named(lab, host), ("bash",), tty=_is_terminal())
 
 
 @click.command()
@@ -73,7 +63,7 @@ def logs(host: str, daemon: str | None, is_following: bool, name: str | None) ->
     with attached(name) as lab:
         if host == WAN:
             raise UsageError(f"the WAN has no daemons; see: docker logs {lab.name}-{WAN}")
-        spec = lab.spec(_host(lab, host))
+        spec = lab.spec(host_named(lab, host))
         running_container(lab.name, spec.name)
         names = [d.name for d in spec.daemons]
         if daemon and daemon not in names:

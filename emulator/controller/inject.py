@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from emulator.controller.faults import FAULTS
-from emulator.controller.lab import Lab, locked
+from emulator.controller.lab import WAN, Lab, locked
 from emulator.errors import NetemuError, UsageError, suggest
 from emulator.events import Fault
 from emulator.scenario.targets import REGION_FAULTS
@@ -163,6 +163,16 @@ def sites_and_hosts(lab: Lab, name: str) -> tuple[list[str], list[str]]:
     near = difflib.get_close_matches(name, everything, n=1, cutoff=0.4)
     advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(everything)}"
     raise UsageError(f"{name} is no site or host of lab {lab.name}; {advice}")
+
+
+def host_named(lab: Lab, name: str) -> str:
+    """One host: a city means its client, any other site its first host; the WAN is one too.
+    Raises UsageError with a suggestion."""
+    if name == WAN:
+        return WAN
+    sites, hosts = sites_and_hosts(lab, name)
+    is_city = any(site.name in sites and site.kind == "client" for site in lab.plan.sites)
+    return f"{name}/client" if is_city else hosts[0]
 
 
 def _mark(fault: FaultRecord, phase: str, t: int, detail: str = "") -> dict[str, object]:

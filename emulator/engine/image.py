@@ -49,6 +49,7 @@ INSIDE = (
     "clock.py",
     "events.py",
     "drivers.py",
+    "channels.py",
     "impairment.py",
     "steering.py",
 )

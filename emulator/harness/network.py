@@ -1,15 +1,17 @@
-"""A test's verbs that act on the network, each written down where a recording runs."""
+"""A test's verbs that act on the network, each written down where a recording runs; and its own
+way into that network."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
-from emulator.controller.inject import inject
+from emulator.controller.inject import host_named, inject
 from emulator.controller.lab import Lab
 from emulator.controller.paths import change_paths, clear_paths
 from emulator.controller.prepare import names_of
+from emulator.controller.proxy import Proxy, proxy
 from emulator.errors import UsageError
 from emulator.harness.paths import Steps, played, values_of
 from emulator.harness.recording import MakeStep, Recording
@@ -28,6 +30,14 @@ class NetworkVerbs:
         self.lab = lab
         self._names = names_of(lab.plan)
         self._recording: Recording | None = None
+
+    @contextmanager
+    def proxy(self, host: str, port: int = 0) -> Iterator[Proxy]:
+        """SOCKS5 and HTTP on 127.0.0.1 for the length of the block: what goes through it looks
+        names up and connects in that host; a city means its client. `proxy.address` is its
+        host:port, `proxy.environment` what a program needs to go through it."""
+        with proxy(self.lab, host_named(self.lab, host), port) as opened:
+            yield opened
 
     def flap(
         self,

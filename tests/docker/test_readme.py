@@ -23,6 +23,7 @@ NAMED_BY = {  # how each command is told which lab
     "kill": ["--lab"],
     "heal": ["--lab"],
     "exec": ["--lab"],
+    "proxy": ["--lab"],
     "path": ["--lab"],
     "flows": ["--lab"],
     "pcap": ["--lab"],
@@ -73,8 +74,9 @@ def test_every_command_does_what_the_page_says(engine, image, lab_name, tmp_path
             assert said[name].code in allowed, (name, said[name])
     finally:
         engine.remove(engine.containers(lab_name))
-    told = said["exec"].out + said["down"].out
-    assert '"region": "eu-west"' in told and "13 containers removed" in told
+    for name in ("exec", "proxy"):
+        assert '"region": "eu-west"' in said[name].out
+    assert "13 containers removed" in said["down"].out
     assert_written(tmp_path)
     body = [said[name].out.partition("inconclusive:")[0] for name in ("run", "report")]
     assert body[1].splitlines()[2:20] == body[0][body[0].index(body[1][:40]) :].splitlines()[2:20]
