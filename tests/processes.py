@@ -8,6 +8,7 @@ Needs root. Nothing outlives `remove`.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -50,6 +51,15 @@ class ProcessStream:
         assert self._process.stdout is not None
         with self._reading:
             return b"" if self._process.stdout.closed else self._process.stdout.read(size) or b""
+
+    def take(self) -> bytes | None:
+        if not select.select([self], [], [], 0)[0]:
+            return b""
+        return self.read(1 << 16) or None
+
+    def fileno(self) -> int:
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
 
     def write(self, data: bytes) -> None:
         assert self._process.stdin is not None

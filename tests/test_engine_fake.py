@@ -27,6 +27,12 @@ class Echo:
             self._data.appendleft(first[size:])
         return first[:size]
 
+    def take(self) -> bytes | None:
+        return self._data.popleft() if self._data else b""
+
+    def fileno(self) -> int:
+        return -1
+
     def write(self, data: bytes) -> None:
         self._data.append(data)
 

@@ -52,14 +52,21 @@ def web() -> Iterator[int]:
         thread.join()
 
 
+class _Program(ProcessStream):
+    """That can die."""
+
+    def kill(self) -> None:
+        self._process.kill()
+
+
 class _Here:
     """An engine whose hosts are this machine."""
 
     def __init__(self) -> None:
-        self.streams: list[ProcessStream] = []
+        self.streams: list[_Program] = []
 
-    def stream(self, _lab: str, _host: str, command: tuple[str, ...]) -> ProcessStream:
-        self.streams.append(ProcessStream([sys.executable, *command[1:]]))
+    def stream(self, _lab: str, _host: str, command: tuple[str, ...]) -> _Program:
+        self.streams.append(_Program([sys.executable, *command[1:]]))
         return self.streams[-1]
 
 
@@ -171,7 +178,7 @@ def test_a_host_that_dies_ends_it_and_says_so(web):
         held = socket.create_connection(("127.0.0.1", found.port), timeout=10)
         held.sendall(f"CONNECT 127.0.0.1:{web} HTTP/1.1\r\n\r\n".encode())
         assert held.recv(100).startswith(b"HTTP/1.1 200 ")
-        engine.streams[0].close()
+        engine.streams[0].kill()
         with pytest.raises(EngineError, match="paris/client ended"):
             found.ended.result(10)
         with held, pytest.raises(ConnectionResetError):
@@ -181,7 +188,7 @@ def test_a_host_that_dies_ends_it_and_says_so(web):
 def test_a_program_that_cannot_start_is_an_error():
     """Not a port behind which nothing is."""
     engine = _Here()
-    engine.stream = lambda *_: ProcessStream([sys.executable, "-c", ""])  # type: ignore[method-assign]
+    engine.stream = lambda *_: _Program([sys.executable, "-c", ""])  # type: ignore[method-assign]
     lab: Any = SimpleNamespace(name="here", engine=engine)
     began = time.monotonic()
     with pytest.raises(EngineError, match="paris/client"), proxy(lab, "paris/client"):

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import os
-import queue
 import resource
 import sys
 import threading
@@ -27,8 +26,7 @@ from emulator.engine.base import Stream
 from emulator.errors import EngineError, UsageError
 
 _PROGRAM = ("python3", "-m", "emulator.node.proxy")
-_CHUNK = 1 << 18
-_STARTS_S = 10.0
+_STARTS_S, _ENDS_S = 10.0, 1.0
 _SWITCH_S = 0.0005  # CPython lets a busy thread run for 5 ms while another has bytes to hand over
 
 
@@ -83,6 +81,8 @@ def proxy(lab: Lab, host: str, port: int = 0, listener: Listener | None = None) 
         yield Proxy(host, relay.listening.result(_STARTS_S), relay.ended)
     finally:
         relay.stop()
+        thread.join(_ENDS_S)
+        stream.close()  # a frozen host does not read, and a write would wait for that
         thread.join()
         sys.setswitchinterval(before)
 
@@ -95,33 +95,28 @@ def _allow_many_files() -> None:
 
 
 class _Relay:
-    """A loop with the listener and its connections, and two threads: a stream blocks."""
+    """The listener, its connections and the stream. What is written waits while the host does not
+    read, and all of us with it: so do the programs here."""
 
     def __init__(self, stream: Stream, host: str, listener: Listener) -> None:
         self.listening: Future[int] = Future()
         self.ended: Future[None] = Future()
         self._stream = stream
+        self._descriptor = stream.fileno()
         self._host = host
         self._listener = listener
         self._loop = asyncio.new_event_loop()
-        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._link = Link(self._outgoing.put, note=self._noted)
+        self._link = Link(self._write, note=self._noted)
         self._answers = asyncio.Event()  # the program in the host
         self._stopping = asyncio.Event()
 
     def run(self, port: int) -> None:
         """In a thread of its own, until `stop`."""
-        threads = [threading.Thread(target=each, daemon=True) for each in (self._read, self._write)]
-        for thread in threads:
-            thread.start()
         try:
             self._loop.run_until_complete(self._serve(port))
         except Exception as error:  # noqa: BLE001 (whoever waits for the port gets it)
             self.listening.set_exception(error)
-        self._outgoing.put(None)
         self._stream.close()
-        for thread in threads:
-            thread.join()
         self._loop.close()
 
     def stop(self) -> None:
@@ -137,11 +132,13 @@ class _Relay:
             raise UsageError(f"cannot listen on 127.0.0.1:{port}: {why}") from error
         self.listening.set_result(server.sockets[0].getsockname()[1])
         await self._stopping.wait()
+        self._loop.remove_reader(self._descriptor)
         server.close()
         self._link.abort()
         await asyncio.sleep(0)  # sockets are closed in the loop's next turn
 
     async def _answer(self) -> None:
+        self._loop.add_reader(self._descriptor, self._read)
         try:
             await asyncio.wait_for(self._answers.wait(), _STARTS_S)
         except TimeoutError as error:
@@ -152,32 +149,27 @@ class _Relay:
             self.ended.result()
 
     def _read(self) -> None:
-        error: EngineError | None = None
         try:
-            while data := self._stream.read(_CHUNK):
-                self._loop.call_soon_threadsafe(self._link.feed, data)
-        except EngineError as why:
-            error = why
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it was we who ended it
-            self._loop.call_soon_threadsafe(self._lost, error)
+            data = self._stream.take()
+        except EngineError as error:
+            self._lost(error)
+            return
+        if data is None:
+            self._lost(
+                EngineError(f"{self._host} ended, and its proxy with it; see: netemu status")
+            )
+        else:
+            self._link.feed(data)
 
-    def _lost(self, error: EngineError | None) -> None:
-        words = f"{self._host} ended, and its proxy with it; see: netemu status"
+    def _lost(self, error: EngineError) -> None:
+        self._loop.remove_reader(self._descriptor)
         self._link.abort()
-        if not self.ended.done():
-            self.ended.set_exception(error or EngineError(words))
+        self.ended.set_exception(error)
         self._answers.set()
 
-    def _write(self) -> None:
-        while (data := self._outgoing.get()) is not None:
-            with contextlib.suppress(queue.Empty):
-                while (more := self._outgoing.get_nowait()) is not None:
-                    data += more
-                self._outgoing.put(None)  # the end, for the next turn
-            try:
-                self._stream.write(data)
-            except EngineError:
-                return  # the reader tells
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(EngineError):  # the reader tells
+            self._stream.write(data)
 
     def _noted(self, text: bytes) -> None:
         said: Mapping[str, Any] = json.loads(text)

@@ -7,7 +7,7 @@ zero bytes, four bytes length, payload (Docker Engine API, "Attach to a containe
 from __future__ import annotations
 
 import contextlib
-import io
+import select
 import socket as sockets
 import struct
 from collections.abc import Callable
@@ -20,18 +20,20 @@ STDERR = 2
 # What the engine says, on stdout, of a program that it could not start.
 NOT_STARTED = b"OCI runtime exec failed"
 KEPT_STDERR = 4096
+_CHUNK = 1 << 18
 
 
 class AttachedProgram:
     """A `Stream` over an upgraded connection. One reader and one writer may use it at a time."""
 
     def __init__(self, socket: Any, what: str, exit_code: Callable[[], int | None]) -> None:
-        self._connection, self._incoming = _ends(socket)
+        self._connection, begun = _ends(socket)
         # The SDK gave the socket its call timeout; a program may be silent for as long as it likes.
         self._connection.settimeout(None)
         self._keep_alive = socket
         self._what = what
         self._exit_code = exit_code
+        self._frames = bytearray(begun)
         self._unread = b""
         self._said_something = False
         self._stderr = b""
@@ -39,20 +41,24 @@ class AttachedProgram:
     def read(self, size: int) -> bytes:
         """Up to `size` bytes of stdout; empty at the end. EngineError if it failed unheard."""
         while not self._unread:
-            header = self._exactly(FRAME.size)
-            if len(header) < FRAME.size:
+            self._unread = self._unframed()
+            if not self._unread and not self._receive():
                 return self._ended()
-            kind, length = FRAME.unpack(header)
-            payload = self._exactly(length)
-            if kind == STDERR:
-                self._stderr = (self._stderr + payload)[-KEPT_STDERR:]
-                continue
-            self._unread = payload
-            if not self._said_something and payload.startswith(NOT_STARTED):
-                self._fail(payload)
-            self._said_something = True
         data, self._unread = self._unread[:size], self._unread[size:]
         return data
+
+    def take(self) -> bytes | None:
+        """What stdout has now, without waiting; None at the end. EngineError as in `read`."""
+        is_open = self._receive() if self._is_readable() else True
+        data, self._unread = self._unread + self._unframed(), b""
+        if data or is_open:
+            return data
+        self._ended()
+        return None
+
+    def fileno(self) -> int:
+        """Readable when `take` has something to say."""
+        return self._connection.fileno()
 
     def write(self, data: bytes) -> None:
         try:
@@ -68,7 +74,6 @@ class AttachedProgram:
         """The program sees the end of its stdin; a read in another thread returns."""
         with contextlib.suppress(OSError):  # the other side was first
             self._connection.shutdown(sockets.SHUT_RDWR)
-        self._incoming.close()
         self._keep_alive.close()
         self._connection.close()
 
@@ -81,28 +86,48 @@ class AttachedProgram:
         self.close()
         raise EngineError(f"cannot {self._what}: {why.decode(errors='replace').strip()}")
 
-    def _exactly(self, size: int) -> bytes:
-        parts = b""
-        while len(parts) < size:
-            part = self._read_some(size - len(parts))
-            if not part:
-                break
-            parts += part
-        return parts
-
-    def _read_some(self, size: int) -> bytes:
+    def _receive(self) -> bool:
+        """Waits for more; whether there is any."""
         try:
-            return self._incoming.read1(size)
-        except (OSError, ValueError):  # closed by us in another thread
-            return b""
+            data = self._connection.recv(_CHUNK)
+        except OSError:  # closed by us in another thread
+            return False
+        self._frames += data
+        return bool(data)
+
+    def _is_readable(self) -> bool:
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def _unframed(self) -> bytes:
+        """The stdout of all frames that are complete."""
+        parts, at, frames = [], 0, self._frames
+        while len(frames) - at >= FRAME.size:
+            kind, length = FRAME.unpack_from(frames, at)
+            begin, end = at + FRAME.size, at + FRAME.size + length
+            if len(frames) < end:
+                break
+            at = end
+            payload = bytes(memoryview(frames)[begin:end])
+            if kind == STDERR:
+                self._stderr = (self._stderr + payload)[-KEPT_STDERR:]
+            else:
+                parts.append(payload)
+        self._frames = frames[at:]
+        data = b"".join(parts)
+        if data and not self._said_something and data.startswith(NOT_STARTED):
+            self._fail(data)
+        self._said_something = self._said_something or bool(data)
+        return data
 
 
-def _ends(socket: Any) -> tuple[sockets.socket, io.BufferedReader]:
-    """What to write to, and the buffered reader that took the HTTP header off the same socket.
-
-    Reading the socket itself would lose the first output of a program that is quicker than our
-    parsing of the header: it is in that reader's buffer.
-    """
+def _ends(socket: Any) -> tuple[sockets.socket, bytes]:
+    """The connection, and what came over it with the HTTP header: the first output of a program
+    that is quicker than our parsing is in the SDK's buffer."""
     reader = socket._response.raw._fp.fp  # noqa: SLF001 (the SDK has no public way to it)
     connection = getattr(socket, "_sock", socket)
-    return connection, reader
+    connection.settimeout(0)  # to see the buffer and no more
+    with contextlib.suppress(OSError):
+        return connection, reader.read1(len(reader.peek()))
+    return connection, b""

@@ -62,6 +62,12 @@ class Stream(Protocol):
     def read(self, size: int) -> bytes:
         """Up to `size` bytes; blocks; empty at the end of the stream."""
 
+    def take(self) -> bytes | None:
+        """What is there, without waiting, perhaps nothing; None at the end of the stream."""
+
+    def fileno(self) -> int:
+        """Of a descriptor that is readable when `take` has something to say."""
+
     def write(self, data: bytes) -> None: ...
 
     def stderr(self) -> str:

@@ -53,42 +53,48 @@ class Guest:
             self._task.cancel()
 
     async def _connect(self, wish: Wish) -> None:
+        """What came of it is told to whoever runs us before the guest can know."""
         began = time.monotonic()
         said: dict[str, Any] = {"name": wish.host, "port": wish.port}
         try:
-            said["address"] = await self._join(wish)
+            sock, said["address"] = await _connected(wish)
         except OSError as error:
-            words = _words(error)
+            words = said["why"] = _words(error)
+            self._note(**said, ms=_ms_since(began))
             self._channel.finish(wish.refused(_failure(error), f"{wish.host}: {words}"))
-            said["why"] = words
-        self._note(**said, ms=round(1000 * (time.monotonic() - began), 3))
-
-    async def _join(self, wish: Wish) -> str:
-        """The address that answered, of those that the name has, tried in order. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        kind = {"type": socket.SOCK_STREAM}
-        found = await loop.getaddrinfo(wish.host, wish.port, family=socket.AF_UNSPEC, **kind)
-        error = OSError("no address")
-        for family, _, _, _, target in found:
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sock.setblocking(False)  # noqa: FBT003
-            try:
-                await loop.sock_connect(sock, target)
-            except OSError as why:
-                error = why
-                sock.close()
-                continue
-            except asyncio.CancelledError:
-                sock.close()
-                raise
-            if wish.granted:
-                self._channel.say(wish.granted)
-            await loop.create_connection(lambda: self._channel, sock=sock)
-            return str(target[0])
-        raise error
+            return
+        self._note(**said, ms=_ms_since(began))
+        if wish.granted:
+            self._channel.say(wish.granted)
+        await asyncio.get_running_loop().create_connection(lambda: self._channel, sock=sock)
 
     def _note(self, **said: Any) -> None:
         self._link.note(json.dumps(said).encode())
+
+
+async def _connected(wish: Wish) -> tuple[socket.socket, str]:
+    """To the first address that answers, of those that the name has, in order. Raises OSError."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(wish.host, wish.port, type=socket.SOCK_STREAM)
+    error = OSError("no address")
+    for family, _, _, _, target in found:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)  # noqa: FBT003
+        try:
+            await loop.sock_connect(sock, target)
+        except OSError as why:
+            error = why
+            sock.close()
+        except asyncio.CancelledError:
+            sock.close()
+            raise
+        else:
+            return sock, str(target[0])
+    raise error
+
+
+def _ms_since(began: float) -> float:
+    return round(1000 * (time.monotonic() - began), 3)
 
 
 def _failure(error: OSError) -> Failure:
