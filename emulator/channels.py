@@ -9,6 +9,7 @@ up the others. END is a half-close, RESET an abort, as TCP's FIN and RST.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -75,15 +76,17 @@ class Link:
         self._unread += data
         unread, at = self._unread, 0
         self._unread = bytearray()  # a callback may not find it half read
-        while len(unread) - at >= _HEAD.size:
-            number, kind, value = _HEAD.unpack_from(unread, at)
-            size = value if kind in {Kind.DATA, Kind.NOTE} else 0
-            begin = at + _HEAD.size
-            if len(unread) < begin + size:
-                break
-            at = begin + size
-            self._handle(number, Kind(kind), value, bytes(memoryview(unread)[begin:at]))
-        self._unread = unread[at:]
+        try:
+            while len(unread) - at >= _HEAD.size:
+                number, kind, value = _HEAD.unpack_from(unread, at)
+                size = value if kind in {Kind.DATA, Kind.NOTE} else 0
+                begin = at + _HEAD.size
+                if len(unread) < begin + size:
+                    break
+                at = begin + size
+                self._handle(number, Kind(kind), value, bytes(memoryview(unread)[begin:at]))
+        finally:
+            self._unread = unread[at:]
 
     def forget(self, number: int) -> None:
         self._channels.pop(number, None)
@@ -150,8 +153,7 @@ class Channel(asyncio.Protocol):
                 self._transport.resume_reading()
         elif kind is Kind.END:
             self._is_ended = True
-            if self._transport:
-                self._transport.write_eof()
+            self._write_eof()
             self._end_if_both()
         elif kind is Kind.RESET:
             self.was_reset()
@@ -174,7 +176,7 @@ class Channel(asyncio.Protocol):
             kept, self._kept = bytes(self._kept), bytearray()
             self._came(kept)
         if self._is_ended:
-            self._transport.write_eof()
+            self._write_eof()
 
     def data_received(self, data: bytes) -> None:
         self.say(data)
@@ -209,6 +211,11 @@ class Channel(asyncio.Protocol):
             return
         self._taken += len(data)
         self._tell_taken()
+
+    def _write_eof(self) -> None:
+        if self._transport:
+            with contextlib.suppress(OSError):  # it was reset; `connection_lost` is about to come
+                self._transport.write_eof()
 
     def _tell_taken(self) -> None:
         if self._taken >= WINDOW // 4 and not self._is_full:

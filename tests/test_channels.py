@@ -186,6 +186,23 @@ def test_a_socket_that_is_reset_resets_its_channel():
     play(3, scene)
 
 
+def test_an_end_for_a_socket_that_was_reset_disturbs_nobody():
+    """A browser closes like that all the time. The other end's END is under way meanwhile."""
+
+    async def scene(ends: Ends) -> None:
+        near = await ends.tcp()
+        beside, far = await ends.pair()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        near.close()
+        ends.near.feed(b"\0\0\0\x01\x02\0\0\0\0" + b"\0\0\0\x02\x01\0\0\0\x04more")
+        assert await asyncio.get_running_loop().sock_recv(beside, 10) == b"more"
+        while len(ends.near) > 1:
+            await asyncio.sleep(0.001)
+        assert far
+
+    play(5, scene)
+
+
 def test_what_comes_before_a_socket_is_kept_for_it():
     """The channel is spoken to while a connection is being made."""
 
