@@ -55,6 +55,7 @@ def test_json_is_explained_where_it_is_offered():
         "status",
         "kill",
         "path",
+        "proxy",
         "report",
         "compare",
         "plan",

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import click
 
-from emulator.cli.common import attached, lab_option
+from emulator.cli.common import attached, json_option, lab_option
 from emulator.controller.inject import host_named
 from emulator.controller.lab import WAN, Lab
 from emulator.controller.proxy import Connection, Proxy, proxy
@@ -23,7 +23,7 @@ from emulator.plan.model import Plan
 @click.argument("host")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Instead of a free one.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON line for each connection.")
+@json_option
 @lab_option
 def proxy_(
     host: str,
@@ -44,6 +44,9 @@ def proxy_(
     With COMMAND it lasts as long as that, which finds it in its environment (http_proxy,
     https_proxy, all_proxy) and whose exit code is ours. Without, it says where names lead to, and
     when that changes.
+
+    --json: a line with lab, host, proxy; then one for each connection: name, port, address, why
+    (there is none), ms of lookup and connect.
     """
     with attached(name) as lab:
         source = host_named(lab, host)
