@@ -15,9 +15,11 @@ from emulator.cli.cuts import flap, partition
 from emulator.cli.dns import dns
 from emulator.cli.files import doctor, image, plan, schema, validate
 from emulator.cli.flows import flows
-from emulator.cli.hosts import exec_, logs, shell
+from emulator.cli.hosts import exec_, shell
+from emulator.cli.init import init
 from emulator.cli.labs import down, status, up
 from emulator.cli.live import heal, kill, traffic, watch
+from emulator.cli.logs import logs
 from emulator.cli.look import compare, graph
 from emulator.cli.paths import path_
 from emulator.cli.pcap import pcap
@@ -52,8 +54,8 @@ def cli() -> None:
 
 
 for command in (up, status, watch, traffic, path_, kill, partition, flap, heal, down, run, report,
-                compare, plan, graph, validate, schema, doctor, image, exec_, shell, proxy_, logs,
-                pcap, flows, dns):  # fmt: skip
+                compare, init, plan, graph, validate, schema, doctor, image, exec_, shell, proxy_,
+                logs, pcap, flows, dns):  # fmt: skip
     cli.add_command(command)
 
 

@@ -158,6 +158,23 @@ def test_logs_are_those_of_one_daemon_or_of_all(lab):
     assert netemu("logs", "wan", "--lab", lab).code == Exit.USAGE
 
 
+def test_logs_of_several_hosts_are_followed_at_once(lab):
+    """Each line with who wrote it; Ctrl-C ends it."""
+    following = Running("logs", "here/edge", "here/www-1", "-f", "--lab", lab)
+    following.until("here/edge haproxy: ")
+    netemu("kill", "here/www-1", "--how", "freeze", "--detach", "--lab", lab)
+    try:
+        following.until("here/www-1: does not answer")
+    finally:
+        netemu("heal", "here/www-1", "--lab", lab)
+    following.until("here/www-1: answers again")
+    following.send(signal.SIGINT)
+    said = following.end()
+    assert (said.code, "Traceback" in said.out) == (Exit.INTERRUPTED, False), said.out
+    last = netemu("logs", "here", "-n", "1", "--lab", lab).out.splitlines()
+    assert 0 < len(last) == len({line.partition(": ")[0] for line in last})
+
+
 def test_killing_twice_and_healing_twice_are_fine(lab):
     """Each second time says so and changes nothing."""
     kill = ("kill", "here/www-1", "--how", "crash", "--detach", "--lab", lab)

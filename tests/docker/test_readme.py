@@ -24,6 +24,7 @@ NAMED_BY = {  # how each command is told which lab
     "heal": ["--lab"],
     "exec": ["--lab"],
     "proxy": ["--lab"],
+    "logs": ["--lab"],
     "path": ["--lab"],
     "flows": ["--lab"],
     "pcap": ["--lab"],

@@ -193,3 +193,47 @@ def test_what_cannot_be_done_is_said(keeper, op, arguments, message):
     """An answer, never silence."""
     configure(keeper, daemon("app", "cat"))
     assert message in keeper.ask(op, **arguments)["error"]
+
+
+def test_logs_are_told_from_where_one_left_off(keeper, tmp_path):
+    """Whole lines, each once, also over the cutting of a log that has grown too long; from the
+    beginning where the place is beyond the end, as after a boot."""
+    more = tmp_path / "more"
+    configure(keeper, daemon("talker", f"echo one; printf tw; until test -e {more}; do sleep 0.01;"
+                                       f" done; echo o; seq 1 300000; exec sleep 60"))  # fmt: skip
+    keeper.ok("start", daemons=["talker"])
+
+    def new(at: int, size: int = 100_000) -> tuple[str, int]:
+        found = keeper.ok("new_logs", at={"talker": at}, bytes=size)["talker"]
+        return found["text"], found["end"]
+
+    text, end = "", -1
+    while not text:
+        text, end = new(-1)
+    assert (text, end) == ("one\n", 4)
+    assert new(end) == ("", 4)
+    more.touch()
+    said, deadline = "", time.monotonic() + 20
+    while "300000\n" not in said[-10:]:
+        assert time.monotonic() < deadline
+        text, end = new(end)
+        said += text
+    assert said == "two\n" + "".join(f"{number}\n" for number in range(1, 300_001))
+    log = next(path for path in tmp_path.rglob("talker") if path.is_file())
+    while log.stat().st_size > 1 << 20:  # until init cuts it
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert new(end) == ("", end)
+    text, again = new(end + 1)
+    assert (text.endswith("\n"), again < end) == (True, True)
+    assert new(-1, 7) == ("300000\n", end)
+
+
+def test_a_line_that_never_ends_is_told_in_pieces(keeper):
+    """Else nothing would ever come of it."""
+    configure(keeper, daemon("talker", "printf 0123456789; exec sleep 60"))
+    keeper.ok("start", daemons=["talker"])
+    found = {"text": ""}
+    while not found["text"]:
+        found = keeper.ok("new_logs", at={"talker": 0}, bytes=4)["talker"]
+    assert found == {"text": "0123", "end": 4}

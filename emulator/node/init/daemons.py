@@ -37,6 +37,7 @@ class Daemon:
         self.argv = argv
         self.waits_for = waits_for
         self.log = log
+        self.cut = 0  # bytes of its log that are not kept any more
         self.pid = 0
         self.state = "stopped"
         self.stdin: Output | None = None
@@ -189,6 +190,25 @@ class Daemons:
         """The last `size` bytes of a daemon's stdout and stderr."""
         return _tail(self._get(name).log, size).decode(errors="replace")
 
+    def log_since(self, name: str, at: int, size: int) -> tuple[str, int]:
+        """Whole lines of the log from this byte on, counted from the daemon's first one ever, and
+        the byte behind them. Below 0: the last `size` bytes; beyond the end: from the beginning,
+        as of a host that was booted anew."""
+        daemon = self._get(name)
+        there = os.path.getsize(daemon.log) if os.path.exists(daemon.log) else 0
+        end = daemon.cut + there
+        begin = end - size if at < 0 else at if at <= end else daemon.cut
+        begin = max(begin, daemon.cut)
+        if begin == end:
+            return "", end
+        with open(daemon.log, "rb") as file:
+            file.seek(begin - daemon.cut)
+            data = file.read(size)
+        whole = data[: data.rfind(b"\n") + 1]
+        if not whole and len(data) == size:
+            whole = data  # a line longer than that
+        return whole.decode(errors="replace"), begin + len(whole)
+
     def status(self) -> dict[str, str]:
         return {name: daemon.state for name, daemon in self._daemons.items()}
 
@@ -197,6 +217,7 @@ class Daemons:
         for daemon in self._daemons.values():
             if os.path.exists(daemon.log) and os.path.getsize(daemon.log) > LOG_LIMIT:
                 tail = _tail(daemon.log, LOG_KEEP)
+                daemon.cut += os.path.getsize(daemon.log) - len(tail)
                 os.truncate(daemon.log, 0)
                 with open(daemon.log, "ab") as file:
                     file.write(tail)

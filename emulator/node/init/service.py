@@ -145,6 +145,10 @@ class Service:
     async def op_logs(self, daemon: str, bytes: int = 65536) -> dict[str, Any]:  # noqa: A002
         return {"text": self._daemons.log(daemon, bytes)}
 
+    async def op_new_logs(self, at: dict[str, int], bytes: int) -> dict[str, Any]:  # noqa: A002
+        since = {name: self._daemons.log_since(name, begin, bytes) for name, begin in at.items()}
+        return {name: {"text": text, "end": end} for name, (text, end) in since.items()}
+
     async def op_status(self) -> dict[str, Any]:
         return {"daemons": self._daemons.status()}
 
