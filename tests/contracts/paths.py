@@ -222,11 +222,10 @@ class PathContract:
 
     @pytest.mark.parametrize("mbit", [1, 4])
     def test_a_rate_is_kept(self, wan, there, mbit):
-        """Of whole Ethernet frames, 0.4 s of them sent at once. Never more; and, since a machine
-        that pauses only slows it down, the best of 3 is what was set."""
+        """Of whole Ethernet frames, 0.4 s of them sent at once, three times."""
         wan.change([THERE], {"rate_bps": mbit * 1_000_000, "queue_ns": 2000 * MS})
         measured = [rate_bps(there, round(0.4 * mbit * 1e6 / 8 / 1000)) for _ in range(3)]
-        assert max(measured) / (mbit * 1e6) == pytest.approx(1.0, abs=Tolerance.RATE)
+        assert median(measured) / (mbit * 1e6) == pytest.approx(1.0, abs=Tolerance.RATE)
 
     def test_a_full_queue_drops_its_tail(self, wan, there):
         """No wait is longer than the limit; drops are counted as the queue's, not as lost."""
@@ -338,12 +337,15 @@ class PathContract:
 
 def rate_bps(path: Datagrams, count: int, size: int = 1000) -> float:
     """Of frames of `size` bytes that are sent at once. The first do not count: a bucket lets its
-    fill go at once."""
+    fill go at once. The median of the times that half of them take, from each of the other half
+    on: a machine that pauses makes some frames late, which then come close together (Theil and
+    Sen's slope)."""
     arrivals = path.send(count, size=size - OVERHEAD)
     assert not missing(arrivals, count)
-    first = count // 5
-    seconds = (arrivals[-1].t - arrivals[first].t) / 1e9
-    return (count - 1 - first) * size * 8 / seconds
+    counted = arrivals[count // 5 :]
+    half = len(counted) // 2
+    took = median(counted[i + half].t - counted[i].t for i in range(half))
+    return half * size * 8 / (took / 1e9)
 
 
 @contextmanager
