@@ -185,6 +185,19 @@ def test_a_host_that_dies_ends_it_and_says_so(web):
             held.recv(1)
 
 
+def test_a_listener_that_fails_ends_it(web):
+    """As one that prints into a pipe which nobody reads any more."""
+
+    def tell(_: Connection) -> None:
+        raise BrokenPipeError
+
+    lab: Any = SimpleNamespace(name="here", engine=_Here())
+    with proxy(lab, "paris/client", 0, tell) as found:
+        curl("-x", f"socks5h://{found.address}", f"http://localhost:{web}/")
+        with pytest.raises(BrokenPipeError):
+            found.ended.result(10)
+
+
 def test_a_program_that_cannot_start_is_an_error():
     """Not a port behind which nothing is."""
     engine = _Here()

@@ -46,7 +46,7 @@ def proxy_(
     when that changes.
 
     --json: a line with lab, host, proxy; then one for each connection: name, port, address, why
-    (there is none), ms of lookup and connect.
+    there is none, ms of lookup and connect.
     """
     with attached(name) as lab:
         source = host_named(lab, host)
@@ -73,40 +73,36 @@ def _run(command: tuple[str, ...], opened: Proxy) -> int:
 
 def _introduce(lab: Lab, opened: Proxy, *, as_json: bool) -> None:
     if as_json:
-        _say(json.dumps({"lab": lab.name, "host": opened.host, "proxy": opened.address}))
+        click.echo(json.dumps({"lab": lab.name, "host": opened.host, "proxy": opened.address}))
         return
     service = lab.plan.services[0]
     url = f"http://{service.fqdn}{'' if service.port == 80 else f':{service.port}'}/"
-    _say(f"{opened.host} of {lab.name}: SOCKS5 and HTTP on {opened.address}; Ctrl-C ends it")
-    _say(f"  curl -x http://{opened.address} {url}")
-    _say(f"  chromium --proxy-server=socks5://{opened.address} {url}")
-    _say(f"  export http_proxy=http://{opened.address} https_proxy=http://{opened.address}")
+    click.echo(f"{opened.host} of {lab.name}: SOCKS5 and HTTP on {opened.address}; Ctrl-C ends it")
+    click.echo(f"  curl -x http://{opened.address} {url}")
+    click.echo(f"  chromium --proxy-server=socks5://{opened.address} {url}")
+    click.echo(f"  export http_proxy=http://{opened.address} https_proxy=http://{opened.address}")
 
 
 def _json_lines(connection: Connection) -> None:
-    _say(json.dumps(asdict(connection)))
-
-
-def _say(line: str) -> None:
-    click.echo(line)
+    click.echo(json.dumps(asdict(connection)))
 
 
 class News:
     """What changed, as connections are made: a line where a name leads elsewhere than before."""
 
-    def __init__(self, plan: Plan, began: float | None = None) -> None:
+    def __init__(self, plan: Plan) -> None:
         self._sites = {
             address.partition("/")[0]: host.site
             for host in plan.hosts
             for address in (*(a for i in host.interfaces for a in i.addresses), *host.loopback)
         }
         self._before: dict[str, str] = {}
-        self._began = time.monotonic() if began is None else began
+        self._began = time.monotonic()
 
     def tell(self, connection: Connection) -> None:
         line = self.line(connection)
         if line:
-            _say(f"{time.monotonic() - self._began:7.1f} s  {line}")
+            click.echo(f"{time.monotonic() - self._began:7.1f} s  {line}")
 
     def line(self, connection: Connection) -> str:
         """Empty where it went as the last one of that name and port."""

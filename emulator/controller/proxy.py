@@ -164,7 +164,7 @@ class _Relay:
     def _lost(self, error: EngineError) -> None:
         self._loop.remove_reader(self._descriptor)
         self._link.abort()
-        self.ended.set_exception(error)
+        self._end(error)
         self._answers.set()
 
     def _write(self, data: bytes) -> None:
@@ -173,7 +173,14 @@ class _Relay:
 
     def _noted(self, text: bytes) -> None:
         said: Mapping[str, Any] = json.loads(text)
-        if said:
-            self._listener(Connection(**said))
-        else:
+        if not said:
             self._answers.set()
+            return
+        try:
+            self._listener(Connection(**said))
+        except Exception as error:  # noqa: BLE001 (whoever waits for the end gets it)
+            self._end(error)
+
+    def _end(self, error: Exception) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(error)
