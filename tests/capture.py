@@ -23,7 +23,8 @@ MARKER = 0x88B5  # EtherType for local experiments (IEEE 802): every host ignore
 PATIENCE_S = 10.0
 FIN, SYN, RST, ACK = (dpkt.tcp.TH_FIN, dpkt.tcp.TH_SYN, dpkt.tcp.TH_RST, dpkt.tcp.TH_ACK)
 
-# A line on stdin asks for a marker, its end ends the capture. The marker carries both clocks.
+# A line on stdin asks for a marker, its end ends the capture. The marker carries the wall clock
+# less the lab's, both read while the processor was not taken away in between.
 _PROGRAM = """
 import json, socket, subprocess, sys, time
 tcpdump = subprocess.Popen([
@@ -31,8 +32,12 @@ tcpdump = subprocess.Popen([
     "-B", "16384", "--time-stamp-precision=nano", "-w", "-"], stdin=subprocess.DEVNULL)
 port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
 port.bind((sys.argv[1], 0))
+def offset():
+    looks = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(5)]
+    before, wall, after = min(looks, key=lambda look: look[2] - look[0])
+    return wall - (before + after) // 2
 for line in sys.stdin:
-    marker = json.dumps([int(line), time.time_ns(), time.monotonic_ns()]).encode().ljust(80)
+    marker = json.dumps([int(line), offset()]).encode().ljust(80)
     port.send(bytes(12) + bytes.fromhex("88b5") + marker)
 tcpdump.terminate()
 tcpdump.wait()
@@ -160,8 +165,8 @@ class Capture:
     def _take(self, wall: int, frame: bytes) -> None:
         ethernet = dpkt.ethernet.Ethernet(frame)
         if ethernet.type == MARKER:
-            number, then, clock = json.loads(frame[14:])
-            self._markers[number] = then - clock
+            number, offset = json.loads(frame[14:])
+            self._markers[number] = offset
         elif self._markers and isinstance(ethernet.data, dpkt.ip.IP):
             offset = self._markers[max(self._markers)]
             self._packets.append(_captured(wall - offset, ethernet.src[4], ethernet.data))

@@ -32,6 +32,7 @@ from emulator.topology.parse import parse_topology
 from emulator.wan.base import Event, FaultRecord
 from emulator.wan.remote import RemoteWan
 from tests.capture import PATIENCE_S, Capture, wait_until
+from tests.stalls import Stalls
 
 # Short timings, so that a failover takes seconds; otherwise what topologies/two-region.yaml says.
 TWO_REGIONS = """\
@@ -53,7 +54,8 @@ SITE = {"us-east": 1, "eu-west": 2, "new-york": 3, "paris": 4, "ns1": 5, "ns2": 
 US_EAST, EU_WEST = "198.18.1.1", "198.18.2.1"  # the service's addresses
 NEW_YORK_CLIENT = "10.3.0.2"
 LIGHT = {**dict.fromkeys(CLIENT_KINDS, 5.0), "stream": 20.0}  # 4 streams: 2 on each server
-# A frame that is due leaves later when the machine is busy; an instant is known this well.
+# A frame that is due leaves later when the machine is busy; an instant is known this well, not
+# counting what `stalls` saw.
 SLACK_NS = 20 * NS_PER_MS
 
 # Connects, says so, sends every line it is told, says what comes; in a host of the lab.
@@ -157,6 +159,7 @@ class World:
 
     lab: Lab
     engine: Engine
+    stalls: Stalls
 
     def calm(self, rates: Mapping[str, float] = LIGHT) -> None:
         """No fault, caches empty, the load started anew and every city served by its region."""
@@ -223,6 +226,10 @@ class World:
             for e in self.events(since)
             if e["kind"] == "fault" and e["id"] == fault.id and e["phase"] == phase
         )
+
+    def after(self, instant: int, slack_ns: int = SLACK_NS) -> int:
+        """When what happened at this instant has had its effect, however busy the machine is."""
+        return self.stalls.deadline(instant, slack_ns)
 
     def capture(self, site: str) -> Capture:
         """What crosses a site's port to the WAN."""
@@ -314,7 +321,8 @@ def running(engine: Engine, image: str, text: str = TWO_REGIONS) -> Iterator[Wor
     plan = make_plan(parse_topology(text, "a test"), name)
     lab = bring_up(plan, engine, RemoteWan, image, lambda _stage, _done: None)
     try:
-        yield World(lab, engine)
+        with Stalls() as stalls:
+            yield World(lab, engine, stalls)
     finally:
         lab.wan.close()
         remove_lab(engine, name)

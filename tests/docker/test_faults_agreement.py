@@ -25,7 +25,8 @@ def p99(values: list[float]) -> float:
 def test_clients_and_tcpdump_agree(world: World, record_property) -> None:
     """10 s of light load: of each new connection, the instant the client hands its SYN to the
     kernel and the SYN at the city's port, and the SYN-ACK there and the client's knowing, lie
-    within 5 ms at p99, and never the wrong way round. Nothing is in one record only."""
+    within 5 ms at p99 (not counting what the machine was away), and never the wrong way round.
+    Nothing is in one record only."""
     world.calm(LIGHT_LOAD)
     since = world.seq()
     with world.capture("new-york") as there:
@@ -41,13 +42,14 @@ def test_clients_and_tcpdump_agree(world: World, record_property) -> None:
         e for e in world.requests(since, city="new-york", client="http") if began < e["t"] < until
     ]
     assert len(requests) > 0.9 * SECONDS * LIGHT_LOAD["http"]
-    sent_ms = [(syns[e["port"]].t - e["connecting"]) / NS_PER_MS for e in requests]
-    known_ms = [(e["connected"] - answers[e["port"]].t) / NS_PER_MS for e in requests]
-    for name, values in (("syn", sent_ms), ("synack", known_ms)):
+    sent = [(e["connecting"], syns[e["port"]].t) for e in requests]
+    known = [(answers[e["port"]].t, e["connected"]) for e in requests]
+    for name, pairs in (("syn", sent), ("synack", known)):
+        values = [(b - a - world.stalls.away_ns(a, b)) / NS_PER_MS for a, b in pairs]
         record_property(f"{name}_p99_ms", round(p99(values), 3))
         record_property(f"{name}_max_ms", round(max(values), 3))
         print(f"{name}: p99 {p99(values):.3f} ms, max {max(values):.3f} ms, of {len(values)}")  # noqa: T201
-        assert min(values) > 0
+        assert all(a < b for a, b in pairs)
         assert p99(values) < AGREE_MS
     seen_on_wire = {port for port, p in syns.items() if began < p.t < until and p.dport == 80}
     told = {e["port"] for e in world.requests(since, city="new-york") if e["client"] != "udp"}

@@ -16,7 +16,7 @@ from emulator.controller.ready import wait_until_ready
 from emulator.impairment import Trace
 from emulator.wan.remote import RemoteWan
 from tests.capture import wait_until
-from tests.docker.lab import SITE, SLACK_NS, TWO_REGIONS, World, running
+from tests.docker.lab import SITE, TWO_REGIONS, World, running
 from tests.docker.test_faults_paths import round_trips_ms, watch
 
 pytestmark = pytest.mark.docker
@@ -87,7 +87,7 @@ def test_groups_are_cut_from_each_other_and_from_nobody_else(world: World) -> No
     since = world.seq()
     with world.capture("eu-west") as west, world.capture("us-east") as east:
         fault = inject(world.lab, ["us-east", "new-york"], "partition", ["eu-west", "paris"])
-        cut = world.instant(fault, "inject_began", since) + SLACK_NS
+        cut = world.after(world.instant(fault, "inject_began", since))
         there = {packet.sender for packet in watch(west, cut, 3)}
         here = {packet.sender for packet in watch(east, cut, 3)}
     heal(world.lab, ["eu-west", "paris"])
@@ -111,9 +111,10 @@ def test_a_flap_is_silence_in_its_rhythm_and_ends_by_itself(world: World) -> Non
             time.sleep(0.3)
         arrived = [p.t for p in region.catch_up() if p.sender == SITE["new-york"]]
     healed = world.instant(fault, "healed", since)
-    assert healed - began == pytest.approx(2.9 * NS_PER_S, abs=50 * NS_PER_MS)
+    away = world.stalls.away_ns(began, healed)  # of so much nobody knows where it went
+    assert healed - began == pytest.approx(2.9 * NS_PER_S, abs=50 * NS_PER_MS + away)
     dark = [(a, b) for a, b in pairwise(arrived) if b - a > 100 * NS_PER_MS and a > began - 1e8]
     assert len(dark) == 5
     for n, (last, first) in enumerate(dark):
-        assert last - began == pytest.approx(n * 0.6 * NS_PER_S, abs=50 * NS_PER_MS)
-        assert first - last == pytest.approx(0.3 * NS_PER_S, abs=70 * NS_PER_MS)
+        assert last - began == pytest.approx(n * 0.6 * NS_PER_S, abs=50 * NS_PER_MS + away)
+        assert first - last == pytest.approx(0.3 * NS_PER_S, abs=70 * NS_PER_MS + away)
