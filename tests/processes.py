@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState
+from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, LogLine
 from emulator.errors import EngineError
 from emulator.wan.remote import ATTACH
 from tests.netns import wait_until
@@ -165,6 +165,14 @@ class ProcessEngine:
                 [sys.executable, "-I", "-S", attach, f"/proc/{pid}/root/{_KEEPER_SOCKET}"]
             )
         return ProcessStream(["nsenter", f"--target={pid}", "--net", "--mount", *command])
+
+    def log(
+        self, lab: str, host: str, since: int = 0, last: int | None = None
+    ) -> tuple[LogLine, ...]:
+        return ()
+
+    def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
+        return ()
 
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         return {}

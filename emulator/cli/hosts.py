@@ -21,11 +21,13 @@ def _is_terminal() -> bool:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @lab_option
 def exec_(host: str, command: tuple[str, ...], name: str | None) -> int:
-    """Run COMMAND in a host's container; its exit code is ours. A city means its client.
+    """Run COMMAND in a host's container; its exit code is ours. A city means its client, HOST:image
+    the container of your own there.
 
     \b
     netemu exec paris -- curl -s http://www.shop.test/
     netemu exec us-east/edge -- ip route
+    netemu exec us-east/api-1:image -- env
     echo hello | netemu exec paris -- cat
     """
     with attached(name) as lab:
@@ -36,10 +38,12 @@ def exec_(host: str, command: tuple[str, ...], name: str | None) -> int:
 @click.argument("host")
 @lab_option
 def shell(host: str, name: str | None) -> int:
-    """A shell in a host's container.
+    """A shell in a host's container. Your own container's, HOST:image, is its sh.
 
     \b
     netemu shell us-east/edge
     """
     with attached(name) as lab:
-        return run_program(lab.name, host_named(lab, host), ("bash",), tty=_is_terminal())
+        where = host_named(lab, host)
+        program = "sh" if ":" in where else "bash"
+        return run_program(lab.name, where, (program,), tty=_is_terminal())

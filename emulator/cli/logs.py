@@ -14,6 +14,8 @@ from emulator.controller.lab import WAN, Lab
 from emulator.controller.logs import LogReader, Source, Written
 from emulator.engine.interactive import running_container
 from emulator.errors import UsageError
+from emulator.plan.model import HostSpec
+from emulator.plan.own import IMAGE
 
 _PAUSE_S = 0.5
 
@@ -30,11 +32,12 @@ def logs(
     name: str | None,
 ) -> None:
     """What daemons wrote: those of every HOST that is named, or of its DAEMONs alone. A site means
-    all of its hosts; without a word: everything in the lab.
+    all of its hosts; without a word: everything in the lab. `image` is a container of your own.
 
     \b
     netemu logs us-east/edge haproxy
     netemu logs paris ns1 -f
+    netemu logs us-east/api-1 image
     netemu logs -f -n 0
 
     Lines of several daemons begin with who wrote them.
@@ -57,7 +60,7 @@ def named_sources(lab: Lab, words: Sequence[str]) -> list[Source]:
     """Every word is a site or a host, or else a daemon of what was named before it. Raises
     UsageError for one that is neither."""
     places = {site.name for site in lab.plan.sites} | {host.name for host in lab.plan.hosts}
-    runs = {host.name: [daemon.name for daemon in host.daemons] for host in lab.plan.hosts}
+    runs = {host.name: [*(d.name for d in host.daemons), *_own(host)] for host in lab.plan.hosts}
     groups: list[tuple[list[str], list[str]]] = []  # hosts, and daemons if not all are meant
     for word in words:
         if word == WAN:
@@ -81,6 +84,10 @@ def named_sources(lab: Lab, words: Sequence[str]) -> list[Source]:
         if daemon in daemons or not daemons
     }
     return list(named)
+
+
+def _own(host: HostSpec) -> list[str]:
+    return [] if host.own is None else [IMAGE]
 
 
 def _hosts(lab: Lab, word: str) -> list[str]:

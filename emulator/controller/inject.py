@@ -166,10 +166,11 @@ def sites_and_hosts(lab: Lab, name: str) -> tuple[list[str], list[str]]:
 
 
 def host_named(lab: Lab, name: str) -> str:
-    """One host: a city means its client, any other site its first host; the WAN is one too.
-    Raises UsageError with a suggestion."""
-    if name == WAN:
-        return WAN
+    """One host: a city means its client, any other site its first host; the WAN is one too, and
+    `us-east/api-1:image` the user's container there. Raises UsageError with a suggestion."""
+    own = [host.own.name for host in lab.plan.hosts if host.own is not None]
+    if name == WAN or name in own:
+        return name
     sites, hosts = sites_and_hosts(lab, name)
     is_city = any(site.name in sites and site.kind == "client" for site in lab.plan.sites)
     return f"{name}/client" if is_city else hosts[0]

@@ -13,13 +13,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import MONOTONIC, Clock
+from emulator.controller.own import (
+    own_spec,
+    refuse_missing_images,
+    wait_until_servers_are_well,
+)
 from emulator.controller.probing import Delays
 from emulator.controller.ready import (
     SERVICES_S,
     decided_s,
     missing_generations,
     missing_lookups,
-    missing_proxies,
     missing_servers,
     wait_until,
     wait_until_paths_fit,
@@ -73,8 +77,10 @@ class Lab:
         self._ask_all("configure", {host: configuration(self.spec(host)) for host in hosts})
 
     def run_daemons(self, hosts: Iterable[str]) -> None:
-        """Start every daemon of these hosts that does not run."""
-        self._ask_all("start", {host: {} for host in hosts})
+        """Start every daemon of these hosts that does not run, and what users put beside them."""
+        chosen = list(hosts)
+        self._ask_all("start", {host: {} for host in chosen})
+        self.each(self.own(chosen), self.engine.start)
 
     def run_early_daemons(self, hosts: Iterable[str]) -> None:
         """The same, but for vantages: their first check decides, so it waits for the regions."""
@@ -83,13 +89,25 @@ class Lab:
             host: {"daemons": [d.name for d in self.spec(host).daemons if d.name != VANTAGE]}
             for host in vantages
         }
-        self._ask_all("start", {host: dict(early.get(host, {})) for host in hosts})
+        chosen = list(hosts)
+        self._ask_all("start", {host: dict(early.get(host, {})) for host in chosen})
+        self.each(self.own(chosen), self.engine.start)
+
+    def own(self, hosts: Iterable[str], state: ContainerState | None = None) -> list[str]:
+        """The containers of the user's that share the network of these hosts: all of them, or
+        those in this state, since what is the user's may end by itself."""
+        specs = [self.spec(host).own for host in hosts]
+        names = [own.name for own in specs if own is not None]
+        if state is None or not names:
+            return names
+        states = {c.host: c.state for c in self.engine.containers(self.name)}
+        return [name for name in names if states.get(name) is state]
 
     def vantages(self) -> list[str]:
         """The hosts that check regions for the name servers."""
         return [h.name for h in self.plan.hosts if any(d.name == VANTAGE for d in h.daemons)]
 
-    def each(self, hosts: Iterable[str], act: Callable[[str, str], None]) -> None:
+    def each(self, hosts: Iterable[str], act: Callable[[str, str], object]) -> None:
         """Do one engine verb on many hosts, side by side."""
         with ThreadPoolExecutor(GENTLE) as pool:
             for _ in pool.map(lambda host: act(self.name, host), list(hosts)):
@@ -127,6 +145,7 @@ def bring_up(
     Whatever interrupts it, what was made is removed again before the error goes on. Raises
     UsageError, and touches nothing, when a lab of this name is here already.
     """
+    refuse_missing_images(plan, engine)
     if engine.containers(plan.lab):
         raise UsageError(
             f"a lab {plan.lab!r} is here already; remove it: netemu down {plan.lab}, "
@@ -172,13 +191,16 @@ def _give_up(lab: Lab, error: BaseException) -> None:
 def _make(lab: Lab, image: str, progress: Progress) -> None:
     plan, engine = lab.plan, lab.engine
 
-    def make(spec: ContainerSpec) -> ContainerHandle:
-        engine.create(spec)
-        return engine.start(spec.lab, spec.host)
+    def make(host: HostSpec) -> ContainerHandle:
+        engine.create(host_spec(plan, host, image))
+        handle = engine.start(plan.lab, host.name)
+        if host.own is not None:
+            engine.create(own_spec(plan, host, host.own))
+        return handle
 
     with ThreadPoolExecutor(POOL) as pool:
         made = [pool.submit(engine.start, plan.lab, WAN)]
-        made += [pool.submit(make, host_spec(plan, host, image)) for host in plan.hosts]
+        made += [pool.submit(make, host) for host in plan.hosts]
         try:
             made[0].result()
             lab.wan.setup(wan_setup(plan))
@@ -206,7 +228,7 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     progress("balancers", 0.8)
     wait_until(lambda: missing_servers(lab.plan, lab.wan), lab.clock)
     lab.run_early_daemons(by_role["edge"])
-    wait_until(lambda: missing_proxies(lab.plan, lab.wan), lab.clock)
+    wait_until_servers_are_well(lab.plan, lab.engine, lab.wan, lab.clock)
     progress("name servers", 0.9)
     lab.run_early_daemons(by_role["ns"])
     lab.run_daemons(lab.vantages())  # they report to name servers that listen already

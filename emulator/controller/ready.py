@@ -13,7 +13,7 @@ from emulator.clock import MONOTONIC, NS_PER_MS, NS_PER_S, Clock
 from emulator.controller.probing import Delays, Path, measure
 from emulator.errors import NotReady, WanError
 from emulator.impairment import Impairment
-from emulator.plan.model import Plan
+from emulator.plan.model import Plan, ServiceSpec
 from emulator.wan.base import Event, Wan
 
 DELAY_TOLERANCE_NS = NS_PER_MS // 2  # the design's promise: within 0.5 ms
@@ -148,15 +148,35 @@ def missing_servers(plan: Plan, wan: Wan) -> list[str]:
 
 
 def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
-    latest = refuse_what_ended(wan)
-    up = {e["server"] for e in latest if e["kind"] == "proxy" and e["state"] == "UP"}
+    seen = {e["server"]: e for e in refuse_what_ended(wan) if e["kind"] == "proxy"}
+    up = {server for server, e in seen.items() if e["state"] == "UP"}
     return [
         f"{region}'s balancer does not see {server} UP"
+        + _why_not_up(plan, service, seen.get(server))
         for service in plan.services
         for region, servers in service.servers.items()
         for server in servers
         if server not in up
     ]
+
+
+_CHECKS = {
+    "L4CON": "nothing listens on port {port} there",
+    "L4TOUT": "port {port} does not answer",
+    "L7TOUT": "{path} is not answered in time",
+    "L7RSP": "what it says on port {port} is no HTTP",
+}
+
+
+def _why_not_up(plan: Plan, service: ServiceSpec, event: Event | None) -> str:
+    """What the balancer's last check of it met, in words."""
+    if event is None or not event["reason"]:
+        return ""
+    written = next(s for s in plan.topology.services if s.name == service.name)
+    code, _, status = event["reason"].partition("/")
+    words = f"{written.health} is answered with {status}" if status else _CHECKS.get(code, "")
+    said = words.format(port=written.target_port, path=written.health)
+    return f" ({event['reason']}{': ' if said else ''}{said})"
 
 
 def missing_generations(plan: Plan, wan: Wan) -> list[str]:

@@ -8,7 +8,9 @@ from typing import Any
 from emulator.controller.dns import metrics, name_server_states, name_servers
 from emulator.controller.lab import Lab
 from emulator.controller.scrape import read_scrape, totals
-from emulator.engine.base import ContainerState
+from emulator.engine.base import ContainerHandle, ContainerState
+from emulator.plan.model import HostSpec
+from emulator.plan.own import IMAGE
 from emulator.plan.sent import sent_cities
 
 LOOK_S = 1.0  # a host that does not answer in a second is shown as silent, never waited for
@@ -23,7 +25,7 @@ def world(lab: Lab) -> dict[str, Any]:
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return {
         "lab": lab.name,
-        "containers": len(plan.hosts) + 1,
+        "containers": 1 + len(plan.hosts) + sum(h.own is not None for h in plan.hosts),
         "regions": [s.name for s in plan.sites if s.kind == "region"],
         "cities": [s.name for s in plan.sites if s.kind == "client"],
         "name_servers": [s.name for s in plan.sites if s.kind == "dns"],
@@ -78,7 +80,8 @@ def lab_status(lab: Lab) -> dict[str, Any]:
     `name_servers`: what each of them says of itself (its /state), what it counted since its start,
     or why it is mute.
     """
-    states = {c.host: c.state for c in lab.engine.containers(lab.name)}
+    containers = {c.host: c for c in lab.engine.containers(lab.name)}
+    states = {host: container.state for host, container in containers.items()}
     awake = [h.name for h in lab.plan.hosts if states.get(h.name) is ContainerState.RUNNING]
     answers = lab.wan.hosts({host: ("status", {}) for host in awake}, LOOK_S)
     hears = [h for h, a in answers.items() if not (a.get("silent") or "error" in a)]
@@ -91,7 +94,7 @@ def lab_status(lab: Lab) -> dict[str, Any]:
                 "host": h.name,
                 "role": h.role,
                 "container": str(states.get(h.name, "missing")),
-                "daemons": _daemons(answers.get(h.name)),
+                "daemons": _daemons(answers.get(h.name)) | _own(h, containers),
             }
             for h in lab.plan.hosts
         ],
@@ -149,6 +152,15 @@ def _daemons(answer: dict[str, Any] | None) -> dict[str, str]:
     if answer.get("silent") or "error" in answer:
         return {"init": str(answer.get("error", "silent"))}
     return dict(answer.get("daemons", {}))
+
+
+def _own(host: HostSpec, containers: Mapping[str, ContainerHandle]) -> dict[str, str]:
+    """The user's container beside the daemons; the engine knows how it does."""
+    if host.own is None:
+        return {}
+    found = containers.get(host.own.name)
+    how = "missing" if found is None else f"ended {found.ended}" if found.ended else found.state
+    return {f"{IMAGE} {host.own.image}": str(how)}
 
 
 def _last(events: tuple[dict[str, Any], ...], kind: str, keys: tuple[str, ...]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The seam to the container engine: eight verbs and a handle, nothing of the network.
+"""The seam to the container engine: ten verbs and a handle, nothing of the network.
 
 Everything that netemu makes carries the label `netemu.lab=<lab>`; it is found and removed by
 that label only. `docker.py` is the real engine, `fake.py` the public fake; the contract suite
@@ -27,7 +27,8 @@ class ContainerState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """One container to create. It has a network namespace of its own and no engine network."""
+    """One container to create, on no network of the engine's. Without a command it runs its
+    image's."""
 
     lab: str
     host: str  # "us-east/edge"; "wan" for the WAN container
@@ -41,6 +42,9 @@ class ContainerSpec:
     cpu_shares: int = 1024
     pid_host: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    network_of: str = ""  # the host whose network it joins; "": one of its own
+    cpus: float = 0.0  # 0: no limit
+    memory: int = 0  # bytes; 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,16 @@ class ContainerHandle:
     id: str
     state: ContainerState
     pid: int  # 0 unless running or paused; in the engine's own process namespace
+    ended: str = ""  # how it ended: "exit 1", "out of memory"; "" unless exited
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """What a container's own program wrote, to either stream."""
+
+    t: int  # ns, the engine's wall clock
+    text: str
 
 
 class Stream(Protocol):
@@ -102,6 +115,14 @@ class Engine(Protocol):
 
     def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
         """Start a program in a running container with its stdin and stdout joined to us."""
+
+    def log(
+        self, lab: str, host: str, since: int = 0, last: int | None = None
+    ) -> tuple[LogLine, ...]:
+        """What its program wrote after this instant (ns, wall clock), or the last so many lines."""
+
+    def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
+        """Which of these images it does not have."""
 
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         """Anonymous memory charged to each container (cgroup rss or anon), by host."""

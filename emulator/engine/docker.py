@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import os
 import threading
 import time
@@ -12,8 +13,10 @@ from typing import Any, TypeVar
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.types import LogConfig
 from requests.exceptions import RequestException, Timeout
 
+from emulator.clock import NS_PER_S
 from emulator.engine.attach import AttachedProgram
 from emulator.engine.base import (
     HOST_LABEL,
@@ -21,6 +24,7 @@ from emulator.engine.base import (
     ContainerHandle,
     ContainerSpec,
     ContainerState,
+    LogLine,
     Stream,
 )
 from emulator.errors import EngineError
@@ -35,6 +39,8 @@ REMOVE_POLL_S = 0.05
 THREADS = 8
 CONNECTIONS = 32
 
+# A program that writes without end must not fill the disk.
+LOG = LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"})
 STATES = {
     "created": ContainerState.CREATED,
     "running": ContainerState.RUNNING,
@@ -61,8 +67,8 @@ class DockerEngine:
             made = self._api.create_container(
                 image=spec.image,
                 name=spec.name,
-                hostname=spec.name,
-                command=list(spec.command),
+                hostname=None if spec.network_of else spec.name,
+                command=list(spec.command) or None,
                 environment=dict(spec.environment),
                 labels={**spec.labels, LAB_LABEL: spec.lab, HOST_LABEL: spec.host},
                 host_config=self._host_config(spec),
@@ -70,13 +76,17 @@ class DockerEngine:
         self._remember(spec.lab, spec.host, made["Id"])
 
     def _host_config(self, spec: ContainerSpec) -> Any:
+        joined = self._id(spec.lab, spec.network_of) if spec.network_of else ""
         return self._api.create_host_config(
-            network_mode="none",
+            network_mode=f"container:{joined}" if joined else "none",
             sysctls=dict(spec.sysctls),
             cap_drop=list(spec.cap_drop),
             cap_add=list(spec.cap_add),
             cpu_shares=spec.cpu_shares,
             pid_mode="host" if spec.pid_host else None,
+            nano_cpus=round(spec.cpus * 1e9) or None,
+            mem_limit=spec.memory or None,
+            log_config=LOG,
         )
 
     def start(self, lab: str, host: str) -> ContainerHandle:
@@ -132,8 +142,9 @@ class DockerEngine:
         return tuple(sorted((h for h in handles if h), key=lambda h: (h.lab, h.host)))
 
     def _handle(self, listed: Mapping[str, Any]) -> ContainerHandle | None:
-        """The list has no pid: what runs is inspected, and may be gone by then."""
-        if listed["State"] not in STATES or listed["State"] == "created":
+        """The list has no pid, nor how it ended: all but the new are inspected, and may be gone by
+        then."""
+        if listed["State"] == "created":
             return _listed(listed)
         try:
             return _inspected(self._api.inspect_container(listed["Id"]))
@@ -172,6 +183,31 @@ class DockerEngine:
                 what=what,
                 exit_code=lambda: self._api.exec_inspect(made["Id"])["ExitCode"],
             )
+
+    def log(
+        self, lab: str, host: str, since: int = 0, last: int | None = None
+    ) -> tuple[LogLine, ...]:
+        with attempt(f"read the log of {host} of {lab}"):
+            # The engine takes fractions of seconds, and gives what was written at that instant too.
+            text = self._api.logs(
+                self._id(lab, host),
+                timestamps=True,
+                since=since / 1e9 if since else None,
+                tail="all" if last is None else last,
+            )
+        lines = [_log_line(line) for line in text.decode(errors="replace").splitlines()]
+        return tuple(line for line in lines if line.t > since)
+
+    def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
+        return tuple(image for image in dict.fromkeys(images) if not self._has(image))
+
+    def _has(self, image: str) -> bool:
+        with attempt(f"look for the image {image}"):
+            try:
+                self._client.images.get(image)
+            except ImageNotFound:
+                return False
+        return True
 
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         running = [h for h in self.containers(lab) if h.pid]
@@ -300,8 +336,25 @@ def _inspected(facts: Mapping[str, Any]) -> ContainerHandle:
         id=facts["Id"],
         state=STATES.get(facts["State"]["Status"], ContainerState.EXITED),
         pid=facts["State"]["Pid"],
+        ended=_how_it_ended(facts["State"]),
         labels=labels,
     )
+
+
+def _how_it_ended(state: Mapping[str, Any]) -> str:
+    if state["Status"] in STATES:
+        return ""
+    if state.get("OOMKilled"):
+        return "out of memory"
+    return str(state.get("Error") or f"exit {state['ExitCode']}")
+
+
+def _log_line(line: str) -> LogLine:
+    """`2026-11-30T05:42:49.123456789Z text`."""
+    stamp, _, text = line.partition(" ")
+    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
+    return LogLine(seconds * NS_PER_S + int(fraction.ljust(9, "0")[:9] or 0), text)
 
 
 def _listed(facts: Mapping[str, Any]) -> ContainerHandle:

@@ -12,6 +12,7 @@ from emulator.engine.base import (
     ContainerHandle,
     ContainerSpec,
     ContainerState,
+    LogLine,
     Stream,
 )
 from emulator.errors import EngineError
@@ -28,12 +29,14 @@ def no_programs(host: str, command: tuple[str, ...]) -> Stream:
 
 
 class FakeEngine:
-    """`Engine` without an engine. What it holds is in `specs`; what it was told, in `calls`."""
+    """`Engine` without an engine. What it holds is in `specs`; what it was told, in `calls`; what
+    its programs wrote, in `logs`."""
 
     def __init__(self, script: Script = no_programs, images: Iterable[str] | None = None) -> None:
         """`images`: the only ones it has; None: whatever is asked for."""
         self.calls: list[tuple[str, str, str]] = []
         self.specs: dict[tuple[str, str], ContainerSpec] = {}
+        self.logs: dict[tuple[str, str], list[LogLine]] = {}
         self._script = script
         self._images = None if images is None else frozenset(images)
         self._handles: dict[tuple[str, str], ContainerHandle] = {}
@@ -50,6 +53,8 @@ class FakeEngine:
             raise EngineError(f"cannot create {spec.name}: the name is already in use")
         if self._images is not None and spec.image not in self._images:
             raise EngineError(f"cannot create {spec.name}: No such image: {spec.image}")
+        if spec.network_of and (spec.lab, spec.network_of) not in self._handles:
+            raise EngineError(f"cannot create {spec.name}: there is no host {spec.network_of}")
         self.specs[spec.lab, spec.host] = spec
         self._handles[spec.lab, spec.host] = ContainerHandle(
             lab=spec.lab,
@@ -68,6 +73,11 @@ class FakeEngine:
         if handle.state is ContainerState.RUNNING:
             return handle
         return self._put(handle, ContainerState.RUNNING, next(self._pids))
+
+    def ends(self, lab: str, host: str, how: str) -> None:
+        """The program of this container ends by itself."""
+        handle = self._known("ends", lab, host)
+        self._handles[lab, host] = replace(handle, state=ContainerState.EXITED, pid=0, ended=how)
 
     def kill(self, lab: str, host: str) -> None:
         handle = self._known("kill", lab, host)
@@ -101,6 +111,17 @@ class FakeEngine:
             )
         return self._script(host, command)
 
+    def log(
+        self, lab: str, host: str, since: int = 0, last: int | None = None
+    ) -> tuple[LogLine, ...]:
+        self._known("log", lab, host)
+        lines = [line for line in self.logs.get((lab, host), ()) if line.t > since]
+        return tuple(lines if last is None else lines[max(0, len(lines) - last) :])
+
+    def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
+        here = self._images
+        return tuple(i for i in dict.fromkeys(images) if here is not None and i not in here)
+
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         return {h.host: IDLE_BYTES for h in self.containers(lab) if h.pid}
 
@@ -123,6 +144,7 @@ class FakeEngine:
             raise EngineError(f"cannot {verb}: there is no host {host} in {lab}") from None
 
     def _put(self, handle: ContainerHandle, state: ContainerState, pid: int) -> ContainerHandle:
-        changed = replace(handle, state=state, pid=pid)
+        ended = "exit 137" if state is ContainerState.EXITED else ""
+        changed = replace(handle, state=state, pid=pid, ended=ended)
         self._handles[handle.lab, handle.host] = changed
         return changed

@@ -51,8 +51,11 @@ def running_container(lab: str, host: str) -> ContainerHandle:
     engine.close()
     if found is None:
         raise EngineError(f"{host} has no container any more; see: netemu status {lab}")
+    if found.ended and ":" in host:
+        raise EngineError(f"{host} has ended ({found.ended}); see: netemu status {lab}")
     if found.state is ContainerState.PAUSED:
-        raise EngineError(f"{host} is frozen; wake it first: netemu heal {host} --lab {lab}")
+        powered = host.partition(":")[0]
+        raise EngineError(f"{host} is frozen; wake it first: netemu heal {powered} --lab {lab}")
     if found.state is not ContainerState.RUNNING:
         raise EngineError(f"{host} has no power ({found.state}); see: netemu status {lab}")
     return found

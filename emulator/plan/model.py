@@ -54,6 +54,20 @@ class DaemonSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnSpec:
+    """A second container, of the user's image, in a host's network namespace."""
+
+    name: str  # to the engine: "us-east/api-1:image"
+    container: str  # "<lab>-us-east-api-1-image"
+    image: str
+    command: tuple[str, ...]  # () : the image's own
+    environment: Mapping[str, str]
+    cpus: float  # 0: no limit
+    memory: int  # bytes; 0: no limit
+    start_timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class HostSpec:
     """One container with a network namespace of its own."""
 
@@ -70,6 +84,7 @@ class HostSpec:
     daemons: tuple[DaemonSpec, ...]
     cap_add: tuple[str, ...] = ()
     cpu_shares: int = 1024
+    own: OwnSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,28 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A container image that servers run instead of the built-in one. What is empty or 0 was not
+    said: of a region's own, the service's counts then; of a service's, the image's own."""
+
+    name: str = ""  # "my/api:1.2", as the engine knows it
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cpus: float = 0.0
+    memory: int = 0  # bytes
+
+    def but(self, other: Image) -> Image:
+        """This one, where `other` says nothing else."""
+        return Image(
+            name=other.name or self.name,
+            command=other.command or self.command,
+            environment={**self.environment, **other.environment},
+            cpus=other.cpus or self.cpus,
+            memory=other.memory or self.memory,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """What clients want, by DNS name `<name>.<zone>`."""
 
@@ -91,6 +113,9 @@ class Service:
     dns: DnsPolicy = DnsPolicy()
     drain_timeout_s: float = 30.0
     names: tuple[str, ...] = ()  # further DNS names, below the zone; "@": the zone itself
+    image: Image | None = None  # None: the built-in server
+    health: str = "/healthz"  # what the balancer asks its servers for; "tcp": only to connect
+    start_timeout_s: float = 60.0  # an image's servers must be well by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +126,12 @@ class Region:
     location: Location
     servers: Mapping[str, int]  # by service name
     tags: tuple[str, ...] = ()  # what scenarios may call it, as `tag:edge`
+    images: Mapping[str, Image] = field(default_factory=dict)  # by service: what is different here
+
+    def image_of(self, service: Service) -> Image | None:
+        """What the service's servers run here; None: the built-in one."""
+        change = self.images.get(service.name)
+        return service.image if change is None else (service.image or Image()).but(change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,4 +188,5 @@ class Topology:
     kernel: Mapping[str, int] = field(default_factory=dict)  # "tcp_syn_retries": 3
     driver: DriverName = "userspace"  # what moves packets between sites
     light_traffic: float = 5.0  # requests/s of every kind in every city after `up`; 0: none
+    asked_path: str = "/"  # what HTTP clients ask the first service for
     source: str = ""  # the file's text, so that a lab can be attached to without the file

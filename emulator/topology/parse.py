@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,11 @@ from emulator.errors import suggest
 from emulator.examples import found
 from emulator.scalars import decimal, duration, frequency, is_label, label, whole, zone_name
 from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
+from emulator.topology.images import IMAGE_KEYS, check_image, read_image
 from emulator.topology.model import (
     City,
     DnsPolicy,
+    Image,
     Location,
     NameServer,
     Region,
@@ -33,15 +36,15 @@ TOP_KEYS = (
     "wan",
 )  # fmt: skip
 REGION_KEYS = ("location", "servers", "services", "tags")
-REGION_SERVICE_KEYS = ("servers",)
+REGION_SERVICE_KEYS = ("servers", *IMAGE_KEYS)
 CLIENT_KEYS = ("location", "timeouts", "tags", "resolver")
 TIMEOUT_KEYS = ("lookup", "connect", "response")
 DNS_KEYS = (*POLICY_KEYS, "servers")
 NAME_SERVER_KEYS = ("location", "tags")
 LOCATION_KEYS = ("lat", "lon")
-TRAFFIC_KEYS = ("rate",)
+TRAFFIC_KEYS = ("rate", "path")
 LATER_TOP = ("underlay", "pops", "transit", "anycast", "ipv6", "sites")
-LATER_PART = ("image", "command", "environment", "protocols", "tls", "asn", "prefix")
+LATER_PART = ("image", "command", "env", "protocols", "tls", "asn", "prefix")
 SITES_MAX = 60  # containers and paths grow with it: 60 sites have 3540 paths
 SERVERS_MAX = 20
 SERVERS_A_REGION_MAX = 200  # their addresses share one /24
@@ -97,8 +100,10 @@ def _read_topology(top: Fields) -> Topology:
     policy = read_dns_policy(dns_fields, DnsPolicy(), known) if dns_fields else DnsPolicy()
     services = read_services(top.get("services"), policy, known, regions)
     _check_service_names(top, services, servers)
+    _check_images(top, regions, services)
     paths, kernel, traffic = (top.get(key) for key in ("paths", "kernel", "traffic"))
     settings, driver = read_paths(paths, sites) if paths else (), read_driver(top.get("wan"))
+    rate, asked_path = _read_traffic(traffic) if traffic else (5.0, "/")
     if paths:
         check_paths(driver, paths, settings)
     return Topology(
@@ -111,7 +116,8 @@ def _read_topology(top: Fields) -> Topology:
         paths=settings,
         kernel=_read_kernel(kernel) if kernel else {},
         driver=driver,
-        light_traffic=_read_traffic(traffic) if traffic else 5.0,
+        light_traffic=rate,
+        asked_path=asked_path,
     )
 
 
@@ -134,11 +140,14 @@ def _read_regions(entry: Entry | None, services: tuple[str, ...]) -> tuple[Regio
 def _read_region(name: str, fields: Fields, services: tuple[str, ...]) -> Region:
     everywhere = fields.value("servers", whole(1, SERVERS_MAX), 1)
     servers = dict.fromkeys(services, everywhere)
+    images: dict[str, Image] = {}
     overrides = fields.get("services")
     for service, entry in (overrides.named() if overrides else {}).items():
         if service in servers:
             override = entry.fields(REGION_SERVICE_KEYS, LATER_PART)
             servers[service] = override.value("servers", whole(0, SERVERS_MAX), everywhere)
+            if image := read_image(override):
+                images[service] = image
         else:
             hint = suggest(service, servers) or f"services here: {', '.join(servers)}"
             entry.problem(f"no service is called {service!r}", hint)
@@ -147,7 +156,18 @@ def _read_region(name: str, fields: Fields, services: tuple[str, ...]) -> Region
     if sum(servers.values()) > SERVERS_A_REGION_MAX:
         what = f"has {sum(servers.values())} servers over all services"
         fields.owner.problem(what, f"{SERVERS_A_REGION_MAX} is the most")
-    return Region(name, _read_location(fields), servers, _read_tags(fields.get("tags")))
+    tags = _read_tags(fields.get("tags"))
+    return Region(name, _read_location(fields), servers, tags, images)
+
+
+def _check_images(top: Fields, regions: tuple[Region, ...], services: tuple[Service, ...]) -> None:
+    """What a region changes of an image needs one, there or of the service."""
+    written = top.get("regions")
+    for region in regions:
+        for service in services:
+            if written and service.name in region.images:
+                here = written.named()[region.name].named()["services"].named()[service.name]
+                check_image(region.image_of(service), here)
 
 
 def _read_cities(entry: Entry | None) -> tuple[City, ...]:
@@ -270,12 +290,19 @@ def _read_kernel(entry: Entry) -> dict[str, int]:
     return {key: fields.value(key, whole(*KERNEL[key]), 0) for key in KERNEL if key in fields}
 
 
-def _read_traffic(entry: Entry) -> float:
-    """Requests a second; `none` is none."""
-    if entry.is_mapping():
-        rate = entry.fields(TRAFFIC_KEYS).required("rate", "rate: 5/s")
-        return rate.value(frequency("1/min", "1000/s"), 0.0) if rate else 0.0
-    return entry.value(_no_traffic, 0.0)
+def _read_traffic(entry: Entry) -> tuple[float, str]:
+    """Requests a second, and what they ask for; `none` is none."""
+    if not entry.is_mapping():
+        return entry.value(_no_traffic, 0.0), "/"
+    fields = entry.fields(TRAFFIC_KEYS)
+    rate = fields.value("rate", frequency("1/min", "1000/s"), 5.0)
+    return rate, fields.value("path", _asked_path, "/")
+
+
+def _asked_path(text: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", text):
+        raise ValueError(f"{text!r} is no path to ask for; write one like /items?page=1")
+    return text
 
 
 def _no_traffic(text: str) -> float:

@@ -98,7 +98,7 @@ def _tags() -> Schema:
 
 
 def _region() -> Schema:
-    here = _object({"servers": _integer(0, SERVERS_MAX, "Its servers here.")})
+    here = _object({"servers": _integer(0, SERVERS_MAX, "Its servers here."), **_image()})
     services = _named(here, "What is different here.", min_names=0)
     properties = {"location": _location(), "servers": _servers(), "services": services}
     return _object(properties | {"tags": _tags()}, required=("location",))
@@ -208,9 +208,31 @@ def _service() -> Schema:
             "dns": _object(_policy_properties()),
             "drain_timeout": _duration("Patience of a drain with open connections; default 30s."),
             "names": _aliases(),
+            **_image(),
+            "health": _text("^(tcp|/.*)$", "What the balancer asks servers for: a path, or tcp."),
+            "start_timeout": _duration("An image's servers must be well by then; default 60s."),
         }
     )
     return {"oneOf": [service, {"type": "null"}]}
+
+
+def _image() -> Schema:
+    word = {"type": ["string", "number", "boolean"]}
+    words = {"type": "array", "items": word}
+    variables = {"type": "object", "additionalProperties": {"type": [*word["type"], "null"]}}
+    return {
+        "image": {"type": "string", "description": "What servers run; default: netemu's own."},
+        "command": {"description": "Instead of the image's own.", "oneOf": [_word_list(), words]},
+        "env": variables | {"description": "Environment of the image's container."},
+        "cpus": {"type": "number", "description": "Processors that a server may use at most."},
+        "memory": _text(
+            f"^{_UNSIGNED}(B|kB|KiB|MB|MiB|GB|GiB)$", "Memory of a server at most, like 256MB."
+        ),
+    }
+
+
+def _word_list() -> Schema:
+    return {"type": "string", "description": "Words as a shell would split them."}
 
 
 def _aliases() -> Schema:
@@ -257,7 +279,8 @@ def _kernel() -> Schema:
 
 def _traffic() -> Schema:
     rate = _text(rf"^{_UNSIGNED}/(s|min)$", "Requests of every kind in every city, like 5/s.")
+    path = _text("^/", "What HTTP clients ask the first service for; default /.")
     return {
         "description": "The light load that starts with the lab.",
-        "oneOf": [{"const": "none"}, _object({"rate": rate}, required=("rate",))],
+        "oneOf": [{"const": "none"}, _object({"rate": rate, "path": path})],
     }

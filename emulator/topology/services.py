@@ -9,14 +9,20 @@ from dataclasses import replace
 from emulator.errors import suggest
 from emulator.scalars import choice, duration, is_label, whole
 from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
+from emulator.topology.images import IMAGE_KEYS, TCP, check_image, health, read_image
 from emulator.topology.model import APEX, Balance, DnsPolicy, Region, Rule, Service
 from emulator.topology.policies import Known
 from emulator.yamlfile import Entry
 
-SERVICE_KEYS = ("port", "target_port", "balance", "rules", "dns", "drain_timeout", "names")
+SERVICE_KEYS = (
+    "port", "target_port", "balance", "rules", "dns", "drain_timeout", "names", *IMAGE_KEYS,
+    "health", "start_timeout",
+)  # fmt: skip
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
-LATER_SERVICE = ("image", "command", "environment", "protocols", "tls", "anycast", "servers")
+LATER_SERVICE = (
+    "protocols", "tls", "anycast", "servers", "volumes", "files", "depends_on", "entrypoint",
+)  # fmt: skip
 DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
 SERVICES_MAX = 50  # a region has one public address for each
@@ -52,6 +58,7 @@ def read_services(
     for service in services:
         _check_rules(service, named[service.name], behind_l7)
         _check_regions(service, named[service.name], regions)
+        check_image(service.image, named[service.name])
     return services
 
 
@@ -67,15 +74,21 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
         return Service(name, dns=policy)
     fields, default = entry.fields(SERVICE_KEYS, LATER_SERVICE), Service(name)
     dns, rules, names = fields.get("dns"), fields.get("rules"), fields.get("names")
+    image, port = read_image(fields), fields.value("port", _port, default.port)
+    balance = fields.value("balance", _BALANCE, default.balance)
+    asked = default.health if image is None else "/" if balance == "l7" else TCP
     return Service(
         name=name,
-        port=fields.value("port", _port, default.port),
-        target_port=fields.value("target_port", _port, default.target_port),
-        balance=fields.value("balance", _BALANCE, default.balance),
+        port=port,
+        target_port=fields.value("target_port", _port, port if image else default.target_port),
+        balance=balance,
         rules=tuple(_read_rule(rule) for rule in rules.items()) if rules else (),
         dns=read_dns_policy(dns.fields(POLICY_KEYS, LATER_DNS), policy, known) if dns else policy,
         drain_timeout_s=fields.value("drain_timeout", duration("1s", "1h"), 30.0),
         names=tuple(item.value(_alias, "") for item in _one_or_more(names)) if names else (),
+        image=image,
+        health=fields.value("health", health, asked),
+        start_timeout_s=fields.value("start_timeout", duration("1s", "1h"), 60.0),
     )
 
 

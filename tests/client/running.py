@@ -109,7 +109,13 @@ def config(
     return {
         "city": "paris",
         "asks": [["127.0.0.1", dns_port]],
-        "service": {"name": "www", "fqdn": "www.shop.test", "port": port, "echo_port": echo_port},
+        "service": {
+            "name": "www",
+            "fqdn": "www.shop.test",
+            "port": port,
+            "path": "/",
+            "echo_port": echo_port,
+        },
         "regions": REGIONS,
         "timeouts": {"lookup_s": 0.3, "connect_s": 0.3, "response_s": 0.3},
         "loads": loads(**kinds),

@@ -69,7 +69,7 @@ def test_a_client_is_told_its_resolver_its_service_and_its_patience() -> None:
     config = config_of(two_region(), "paris/client", "client.json")
     assert config["asks"] == [["10.4.0.1", 53]]
     assert config["service"] == {
-        "name": "www", "fqdn": "www.shop.test", "port": 80, "echo_port": 7,
+        "name": "www", "fqdn": "www.shop.test", "port": 80, "path": "/", "echo_port": 7,
     }  # fmt: skip
     assert config["regions"] == {"us-east": ["198.18.1.0/24"], "eu-west": ["198.18.2.0/24"]}
     light = {
@@ -113,7 +113,7 @@ def test_l4_and_l7_differ_in_mode_and_retries() -> None:
     assert "retry-on conn-failure empty-response response-timeout" in sections["backend be-www"]
     assert "mode tcp" in sections["frontend fe-raw"]
     assert "retry-on" not in sections["backend be-raw"]
-    assert "GET uri /healthz" in sections["backend be-raw"]
+    assert 'GET uri "/healthz"' in sections["backend be-raw"]
 
 
 def test_the_first_rule_that_holds_decides() -> None:

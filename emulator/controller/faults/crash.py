@@ -35,9 +35,11 @@ class Crash:
 
 
 def kill_daemons(lab: Lab, hosts: Sequence[str]) -> int:
-    """SIGKILL every daemon of these hosts at once; the instant before the first, ns."""
+    """SIGKILL every daemon of these hosts at once, and what users put beside them; the instant
+    before the first, ns."""
     answers = lab.wan.hosts({host: ("kill", {}) for host in hosts})
     bad = {host: a.get("error", "no answer") for host, a in answers.items() if "t" not in a}
     if bad:
         raise WanError(f"crash: could not kill the daemons of {bad}")
+    lab.each(lab.own(hosts), lab.engine.kill)
     return min((a["t"] for a in answers.values()), default=lab.wan.now_ns())

@@ -11,6 +11,7 @@ from emulator.controller.faults.crash import kill_daemons
 from emulator.controller.faults.drain import drain_again
 from emulator.controller.faults.force import force_again
 from emulator.controller.lab import Lab
+from emulator.engine.base import ContainerState
 from emulator.wan.base import FaultRecord
 
 
@@ -22,13 +23,14 @@ class Freeze:
     def inject(self, lab: Lab, fault: FaultRecord) -> int:
         began = lab.wan.now_ns()
         dark = held_by_others(lab, fault, ["power"])
-        lab.each([host for host in fault.hosts if host not in dark], lab.engine.pause)
+        lit = [host for host in fault.hosts if host not in dark]
+        lab.each([*lit, *lab.own(lit, ContainerState.RUNNING)], lab.engine.pause)
         return began
 
     def heal(self, lab: Lab, fault: FaultRecord) -> int:
         held = held_by_others(lab, fault, ["freeze", "power"])
         back = [host for host in fault.hosts if host not in held]
-        lab.each(back, lab.engine.resume)
+        lab.each([*back, *lab.own(back, ContainerState.PAUSED)], lab.engine.resume)
         healed = lab.wan.now_ns()
         crashed = held_by_others(lab, fault, ["crash"])
         kill_daemons(lab, [host for host in back if host in crashed])

@@ -25,7 +25,7 @@ class Power:
         sites = {*fault.sites, *wan_sites(lab, fault.hosts)}
         paths = paths_of(lab, sites)
         began = lab.wan.lay(fault.id, paths, Overlay(cut=True), ports=lan_hosts(lab, fault.hosts))
-        lab.each(fault.hosts, lab.engine.kill)
+        lab.each([*fault.hosts, *lab.own(fault.hosts)], lab.engine.kill)
         lab.wan.unwire(fault.hosts)
         return began
 
@@ -40,7 +40,8 @@ class Power:
         lab.run_daemons(alive)
         drain_again(lab, alive)
         force_again(lab, alive)
-        lab.each([host for host in back if host in frozen], lab.engine.pause)
+        asleep = [host for host in back if host in frozen]
+        lab.each([*asleep, *lab.own(asleep, ContainerState.RUNNING)], lab.engine.pause)
         return healed
 
 

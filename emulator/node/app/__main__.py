@@ -40,21 +40,29 @@ async def listen_to_commands(site: Site) -> None:
         obey(site, line.decode())
 
 
+def announce() -> None:
+    """Say that it listens: a balancer that asks earlier calls it DOWN, and asks again in 1 s."""
+    host = os.environ.get("NETEMU_HOST", "")
+    event = Daemon(t=time.monotonic_ns(), host=host, name="app", state="listening")
+    os.write(int(os.environ.get("NETEMU_EVENTS", "1")), encode(event.to_json()))
+
+
 class AnnouncedServer(uvicorn.Server):
-    """Says when it listens: a balancer that asks earlier calls it DOWN, and asks again in 1 s."""
+    """Says when it listens."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        host = os.environ.get("NETEMU_HOST", "")
-        event = Daemon(t=time.monotonic_ns(), host=host, name="app", state="listening")
-        os.write(int(os.environ.get("NETEMU_EVENTS", "1")), encode(event.to_json()))
+        announce()
 
 
 async def serve(config: dict[str, Any]) -> None:
-    """Serve until killed."""
+    """Serve until killed: HTTP and echo, or the echo alone beside an image that serves HTTP."""
     site = Site(config["region"], config["server"], config["service"])
     await start_echo(config["echo_port"])
     commands = asyncio.create_task(listen_to_commands(site))
+    if config["port"] is None:
+        announce()
+        await asyncio.Event().wait()
     settings = uvicorn.Config(
         site,
         host="0.0.0.0",

@@ -58,6 +58,7 @@ class Config:
     asks: tuple[tuple[str, int], ...]  # DNS servers, in the order in which they are tried
     fqdn: str
     port: int
+    path: str  # of every HTTP request
     echo_port: int
     prefixes: tuple[tuple[str, ipaddress.IPv4Network], ...]
     lookup_ns: int
@@ -76,6 +77,7 @@ class Config:
             asks=tuple((address, port) for address, port in data["asks"]),
             fqdn=service["fqdn"],
             port=service["port"],
+            path=service["path"],
             echo_port=service["echo_port"],
             prefixes=tuple(
                 (region, ipaddress.IPv4Network(prefix))

@@ -34,11 +34,14 @@ def parse_stat(text: str) -> dict[tuple[str, str], tuple[str, str]]:
     for row in csv.DictReader(io.StringIO(text.lstrip("# "))):
         if row["svname"] in {"FRONTEND", "BACKEND"}:
             continue
-        check = row.get("check_status") or ""
+        check, code = row.get("check_status") or "", row.get("check_code") or ""
         state = STATES.get(row["status"].split()[0], "UP" if "UP" in row["status"] else "DOWN")
         if state == "UP" and not check.lstrip("* ").startswith(("L4OK", "L6OK", "L7OK")):
             state = "DOWN"
-        states[row["pxname"], row["svname"]] = (state, check.lstrip("* ") or "not checked yet")
+        reason = check.lstrip("* ") or "not checked yet"
+        if reason == "L7STS" and code:
+            reason = f"{reason}/{code}"  # as HAProxy's own log has it
+        states[row["pxname"], row["svname"]] = (state, reason)
     return states
 
 

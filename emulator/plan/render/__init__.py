@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import HostSpec, Plan, Role
+from emulator.plan.own import HOSTS_FILE, own_of, render_hosts
 from emulator.plan.render.app import render_app
 from emulator.plan.render.client import render_client, render_resolv
 from emulator.plan.render.dns import render_dns
@@ -25,10 +26,13 @@ _FILES: Mapping[Role, Mapping[str, Callable[[Plan, HostSpec], str]]] = {
 
 
 def with_files(plan: Plan, host: HostSpec) -> HostSpec:
-    """The host with the files that its daemons read."""
+    """The host with the files that its daemons read, and the user's container beside them."""
     has_files = host.role != "access" or host.site in plan.resolvers
     wanted = _FILES[host.role] if has_files else {}
     files = {path: render(plan, host) for path, render in wanted.items()}
     if any(daemon.name == VANTAGE for daemon in host.daemons):
         files["/etc/netemu/vantage.json"] = render_vantage(plan, host)
-    return replace(host, files=files)
+    own = own_of(plan, host)
+    if own is not None:
+        files[HOSTS_FILE] = render_hosts(plan, host)
+    return replace(host, files=files, own=own)

@@ -21,6 +21,7 @@ def render_client(plan: Plan, host: HostSpec) -> str:
             "name": service.name,
             "fqdn": service.fqdn,
             "port": service.port,
+            "path": plan.topology.asked_path,
             "echo_port": addressing.ECHO_PORT,
         },
         "regions": {s.name: [s.public_prefix] for s in plan.sites if s.kind == "region"},

@@ -23,6 +23,8 @@ from emulator.errors import UsageError
 from emulator.plan import addressing
 from emulator.plan.hosts import HAPROXY_SOCKET, lan_address
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
+from emulator.plan.own import image_of
+from emulator.topology.images import TCP
 from emulator.topology.model import Rule, Service
 
 ECHO_BACKEND = "be-echo"
@@ -79,11 +81,14 @@ _TCP_MODE = "  mode tcp\n"
 _BACKEND = """
 backend {name}
 {mode}  balance roundrobin
-  option httpchk
-  http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host {host}
-  http-check expect status 200
-{servers}
+{check}{servers}
 """
+_HTTP_CHECK = """\
+  option httpchk
+  http-check send meth GET uri {path} ver HTTP/1.1 hdr Host {host}
+  http-check expect status {good}
+"""
+_NAME_THE_SERVER = "  http-response set-header X-Netemu-Server {region}/%s\n"
 
 _HEALTH_FRONTEND = """
 frontend {name}
@@ -121,9 +126,9 @@ def render_haproxy(plan: Plan, host: HostSpec) -> str:
     parts = [_GLOBAL.format(socket=HAPROXY_SOCKET, drain_ms=math.ceil(drain_s * 1e3))]
     for service in services:
         parts.append(_frontend(service, site, written[service.name]))
-        parts.append(_backend(service, site, written[service.name].target_port))
+        parts.append(_backend(plan, service, site, written[service.name]))
         parts.append(_health_frontend(service, site))
-    parts += _echo(services[0], site, written[services[0].name].target_port)
+    parts += _echo(plan, services[0], site, written[services[0].name])
     parts += _empty_backends(services, written)
     return "".join(parts)
 
@@ -159,13 +164,25 @@ def _least_up(service: ServiceSpec, region: str) -> int:
     return max(1, math.ceil(round(service.dns.min_healthy * len(service.servers[region]), 9)))
 
 
-def _backend(service: ServiceSpec, site: SiteSpec, target_port: int) -> str:
+def _backend(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> str:
+    is_own = image_of(plan, site.name, written) is not None
+    named = _NAME_THE_SERVER.format(region=site.name) if is_own else ""
     return _BACKEND.format(
         name=backend_name(service.name),
-        mode=_HTTP_MODE if service.balance == "l7" else _TCP_MODE,
-        host=service.fqdn,
-        servers=_servers(service, site, str(target_port)),
+        mode=_HTTP_MODE + named if service.balance == "l7" else _TCP_MODE,
+        check=_check(plan, service, site, written),
+        servers=_servers(service, site, str(written.target_port)),
     )
+
+
+def _check(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> str:
+    """Without these lines HAProxy only connects. The built-in server says 200; of an image's own
+    every success and redirection counts."""
+    if written.health == TCP:
+        return ""
+    good = "200-399" if image_of(plan, site.name, written) else "200"
+    path = _quote(written.health.replace("%", "%%"))
+    return _HTTP_CHECK.format(path=path, host=service.fqdn, good=good)
 
 
 def _servers(service: ServiceSpec, site: SiteSpec, port: str) -> str:
@@ -175,8 +192,8 @@ def _servers(service: ServiceSpec, site: SiteSpec, port: str) -> str:
     )
 
 
-def _echo(service: ServiceSpec, site: SiteSpec, target_port: int) -> Iterator[str]:
-    """TCP echo of the first service's servers; a server that fails its HTTP check echoes not."""
+def _echo(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> Iterator[str]:
+    """TCP echo of the first service's servers; a server that fails its check echoes not."""
     yield _TCP_FRONTEND.format(
         name="fe-echo",
         address=service.addresses[site.name],
@@ -186,8 +203,8 @@ def _echo(service: ServiceSpec, site: SiteSpec, target_port: int) -> Iterator[st
     yield _BACKEND.format(
         name=ECHO_BACKEND,
         mode=_TCP_MODE,
-        host=service.fqdn,
-        servers=_servers(service, site, f"{addressing.ECHO_PORT} port {target_port}"),
+        check=_check(plan, service, site, written),
+        servers=_servers(service, site, f"{addressing.ECHO_PORT} port {written.target_port}"),
     )
 
 

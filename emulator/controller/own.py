@@ -1,0 +1,89 @@
+"""What users put into a lab: containers of their images, and what is the matter with them."""
+
+from __future__ import annotations
+
+from emulator.clock import Clock
+from emulator.controller.ready import SERVICES_S, missing_proxies, wait_until
+from emulator.engine.base import ContainerSpec, Engine
+from emulator.errors import NotReady, UsageError
+from emulator.plan.model import HostSpec, OwnSpec, Plan
+from emulator.wan.base import Wan
+
+LAST_LINES = 5
+
+
+class _EndedByItself(NotReady):
+    """With its last lines already."""
+
+
+def refuse_missing_images(plan: Plan, engine: Engine) -> None:
+    """Raises UsageError naming every image of the plan that the engine lacks, and who wants it."""
+    wanted: dict[str, str] = {}
+    for host in plan.hosts:
+        if host.own is not None:
+            wanted.setdefault(host.own.image, host.name)
+    if missing := engine.lacks(wanted):
+        raise UsageError(
+            "the engine does not have "
+            + ", ".join(f"the image {image} (for {wanted[image]})" for image in missing)
+            + "; build it or get it first: docker build -t NAME DIRECTORY, docker pull NAME"
+        )
+
+
+def own_spec(plan: Plan, host: HostSpec, own: OwnSpec) -> ContainerSpec:
+    """The user's container: no more rights than Docker gives anybody, and no network but the
+    host's."""
+    return ContainerSpec(
+        lab=plan.lab,
+        host=own.name,
+        name=own.container,
+        image=own.image,
+        command=own.command,
+        environment=own.environment,
+        cpu_shares=host.cpu_shares,
+        network_of=host.name,
+        cpus=own.cpus,
+        memory=own.memory,
+    )
+
+
+def wait_until_servers_are_well(plan: Plan, engine: Engine, wan: Wan, clock: Clock) -> None:
+    """By every balancer's checks. Raises NotReady, with the last words of what is the user's."""
+    own = [host.own for host in plan.hosts if host.own is not None]
+    patience_s = max([SERVICES_S, *(each.start_timeout_s for each in own)])
+
+    def missing() -> list[str]:
+        unwell = missing_proxies(plan, wan)
+        if own and unwell:
+            refuse_own_that_ended(plan, engine)
+        return unwell
+
+    try:
+        wait_until(missing, clock, patience_s)
+    except _EndedByItself:
+        raise
+    except NotReady as error:
+        waited = [host.own for host in plan.hosts if host.own and f" {host.name} " in str(error)]
+        raise NotReady(
+            str(error) + "".join(last_words(plan, engine, each) for each in waited[:1])
+        ) from None
+
+
+def refuse_own_that_ended(plan: Plan, engine: Engine) -> None:
+    """Raises NotReady where a container of the user's has ended: nothing restarts it."""
+    ended = {c.host: c.ended for c in engine.containers(plan.lab) if c.ended}
+    for host in plan.hosts:
+        if host.own is not None and host.own.name in ended:
+            how = ended[host.own.name]
+            raise _EndedByItself(
+                f"the image {host.own.image} on {host.name} ended by itself ({how})"
+                + last_words(plan, engine, host.own)
+            )
+
+
+def last_words(plan: Plan, engine: Engine, own: OwnSpec) -> str:
+    """The end of what it wrote, to follow a message."""
+    lines = engine.log(plan.lab, own.name, last=LAST_LINES)
+    if not lines:
+        return f"\n  {own.image} wrote nothing"
+    return f"\n  the last lines of {own.image}:" + "".join(f"\n    {x.text}" for x in lines)

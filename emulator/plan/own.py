@@ -1,0 +1,89 @@
+"""A user's image in a server's place: what its container is told, by which names it finds others.
+
+Both containers of such a host share `/etc/hosts`, as Docker has it, so an image that nobody changed
+finds the services of its region by their names, as it would in a compose file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from emulator.plan.model import HostSpec, OwnSpec, Plan, ServiceSpec
+from emulator.topology.model import Image, Service
+
+IMAGE = "image"  # what logs and tables call the user's container beside a host's daemons
+HOSTS_FILE = "/etc/hosts"
+
+
+def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
+    """The container of the user's that joins this host; None: its server is the built-in one."""
+    if host.role != "server":
+        return None
+    service = service_of(plan, host.name)
+    written = next(s for s in plan.topology.services if s.name == service.name)
+    image = image_of(plan, host.site, written)
+    if image is None:
+        return None
+    return OwnSpec(
+        name=f"{host.name}:{IMAGE}",
+        container=f"{host.container}-{IMAGE}",
+        image=image.name,
+        command=image.command,
+        environment={**image.environment, **_told(plan, host, service)},
+        cpus=image.cpus,
+        memory=image.memory,
+        start_timeout_s=written.start_timeout_s,
+    )
+
+
+def image_of(plan: Plan, region: str, service: Service) -> Image | None:
+    """What this service's servers run there; None: the built-in server."""
+    here = next(r for r in plan.topology.regions if r.name == region)
+    return here.image_of(service)
+
+
+def service_of(plan: Plan, server: str) -> ServiceSpec:
+    """The service that this host is a server of."""
+    return next(s for s in plan.services if any(server in all_ for all_ in s.servers.values()))
+
+
+def _told(plan: Plan, host: HostSpec, service: ServiceSpec) -> dict[str, str]:
+    addresses = _addresses(plan)
+    peers = [name for servers in service.servers.values() for name in servers if name != host.name]
+    return {
+        "NETEMU_LAB": plan.lab,
+        "NETEMU_REGION": host.site,
+        "NETEMU_SERVICE": service.name,
+        "NETEMU_HOST": host.name,
+        "NETEMU_ADDRESS": addresses[host.name],
+        "NETEMU_PEERS": " ".join(f"{name}={addresses[name]}" for name in peers),
+    }
+
+
+def render_hosts(plan: Plan, host: HostSpec) -> str:
+    """`/etc/hosts`. `db` is the service as this region's balancer gives it, `db-1` a server of this
+    region, `db-1.us-east` one of any."""
+    lines = ["127.0.0.1 localhost", *_names(plan, host)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _names(plan: Plan, host: HostSpec) -> Iterator[str]:
+    addresses = _addresses(plan)
+    for service in plan.services:
+        if host.site in service.addresses:
+            yield f"{service.addresses[host.site]} {service.name}"
+        for region, servers in service.servers.items():
+            for name in servers:
+                short = name.partition("/")[2]
+                nearby = f" {short}" if region == host.site else ""
+                yield f"{addresses[name]} {short}.{region}{nearby}"
+
+
+def _addresses(plan: Plan) -> dict[str, str]:
+    return {
+        host.name: address.split("/")[0]
+        for host in plan.hosts
+        for interface in host.interfaces
+        if interface.name == "lan0"
+        for address in interface.addresses
+    }

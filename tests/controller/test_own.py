@@ -1,0 +1,148 @@
+"""Containers of the user's come, die, sleep and come back with the hosts that they are beside."""
+
+from __future__ import annotations
+
+import pytest
+
+from emulator.controller.inject import heal, inject
+from emulator.controller.lab import Lab, bring_up
+from emulator.controller.logs import LogReader, Source, Written
+from emulator.controller.status import lab_status
+from emulator.engine.base import ContainerState, LogLine
+from emulator.engine.fake import FakeEngine
+from emulator.errors import NotReady, UsageError
+from tests.controller.world import IMAGE, World, silent_progress
+from tests.plan.worlds import plan_of
+
+OWN = """\
+netemu: 1
+name: two-region
+regions:
+  us-east: {location: aws:us-east-1, services: {www: {image: my/www:1}}}
+  eu-west: {location: aws:eu-west-1}
+clients:
+  paris: {location: city:Paris/FR}
+"""
+SERVER, OURS = "us-east/www-1", "us-east/www-1:image"
+RUNNING, PAUSED, EXITED = ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.EXITED
+
+
+@pytest.fixture
+def own() -> World:
+    world = World()
+    world.plan = plan_of(OWN, "two-region")
+    return world
+
+
+def states(world: World) -> tuple[ContainerState, ContainerState]:
+    """Of the host and of the user's container."""
+    found = {c.host: c.state for c in world.engine.containers(world.plan.lab)}
+    return found[SERVER], found[OURS]
+
+
+def broken(world: World, monkeypatch: pytest.MonkeyPatch, how: str = "") -> Lab:
+    """Brought up while its balancer sees no server UP; the image ended, if `how` says so."""
+    say, start = world.wan.lab.push, world.engine.start
+
+    def ends(lab: str, host: str):
+        handle = start(lab, host)
+        if host == OURS and how:
+            world.engine.ends(lab, host, how)
+        return handle
+
+    monkeypatch.setattr(world.engine, "start", ends)
+    monkeypatch.setattr(world.wan.lab, "push", lambda e: 0 if e["kind"] == "proxy" else say(e))
+    lines = [LogLine(n, f"line {n}") for n in range(1, 9)]
+    world.engine.logs["two-region", OURS] = lines
+    return world.up()
+
+
+def test_it_joins_a_host_that_is_wired_with_nothing_more(own):
+    """Its spec: the user's image, the host's network, no capability and no setting of ours."""
+    own.up()
+    spec = own.engine.specs["two-region", OURS]
+    assert (spec.image, spec.network_of) == ("my/www:1", SERVER)
+    assert (spec.cap_add, spec.sysctls, spec.pid_host) == ((), {}, False)
+    assert states(own) == (RUNNING, RUNNING)
+    starts = [host for verb, _, host in own.engine.calls if verb == "start"]
+    assert starts.index(OURS) > starts.index(SERVER)
+
+
+@pytest.mark.parametrize("target", ["us-east", SERVER])
+@pytest.mark.parametrize(
+    ("how", "broken"),
+    [("power", (EXITED, EXITED)), ("crash", (RUNNING, EXITED)), ("freeze", (PAUSED, PAUSED))],
+)
+def test_what_befalls_the_host_befalls_it_and_heals(own, target, how, broken):
+    lab = own.up()
+    inject(lab, [target], how)
+    assert states(own) == broken
+    heal(lab, [target])
+    assert states(own) == (RUNNING, RUNNING)
+
+
+def test_one_that_ended_by_itself_does_not_stop_a_freeze(own):
+    """There is nothing of it to pause, and nothing to wake; a crash's heal starts it."""
+    lab = own.up()
+    own.engine.ends("two-region", OURS, "exit 3")
+    inject(lab, [SERVER], "freeze")
+    heal(lab, [SERVER])
+    assert states(own) == (RUNNING, EXITED)
+    (row,) = (h for h in lab_status(lab)["hosts"] if h["host"] == SERVER)
+    assert row["daemons"]["image my/www:1"] == "ended exit 3"
+    inject(lab, [SERVER], "crash")
+    heal(lab, [SERVER])
+    assert states(own) == (RUNNING, RUNNING)
+
+
+def test_frozen_without_power_it_boots_into_the_freeze(own):
+    """The freeze holds both."""
+    lab = own.up()
+    inject(lab, [SERVER], "freeze")
+    inject(lab, ["us-east"], "power")
+    heal(lab, ["us-east"])
+    assert states(own) == (PAUSED, PAUSED)
+
+
+def test_an_image_that_is_missing_is_named_before_anything_is_made(own):
+    """With who wants it."""
+    engine = FakeEngine(images=[IMAGE])
+    with pytest.raises(UsageError, match=r"the image my/www:1 \(for us-east/www-1\); build it"):
+        bring_up(own.plan, engine, lambda *_: own.wan, IMAGE, silent_progress, own.clock)
+    assert engine.calls == []
+
+
+def test_one_that_ends_at_once_is_told_with_its_last_lines(own, monkeypatch):
+    """At once, and nothing is left."""
+    began = own.clock.now_ns()
+    with pytest.raises(NotReady) as caught:
+        broken(own, monkeypatch, "exit 2")
+    said = str(caught.value)
+    assert said.startswith("the image my/www:1 on us-east/www-1 ended by itself (exit 2)\n")
+    assert said.splitlines()[2:] == [f"    line {n}" for n in range(4, 9)]
+    assert own.clock.now_ns() - began < 5e9
+    assert own.engine.containers() == ()
+
+
+def test_one_that_never_is_well_is_told_after_its_patience(own, monkeypatch):
+    with pytest.raises(NotReady) as caught:
+        broken(own, monkeypatch)
+    said = str(caught.value)
+    assert said.startswith("not ready after 60 s: us-east's balancer does not see us-east/www-1 UP")
+    assert said.endswith("the last lines of my/www:1:\n" + "\n".join(
+        f"    line {n}" for n in range(4, 9)
+    ))  # fmt: skip
+    assert own.engine.containers() == ()
+
+
+def test_its_log_is_followed_beside_the_daemons(own):
+    """Only what is new, also when nothing was; the engine keeps it."""
+    lab = own.up()
+    source = Source(SERVER, "image")
+    reader = LogReader(lab, [source])
+    assert list(reader.new()) == []
+    own.engine.logs["two-region", OURS] = [LogLine(5, "a"), LogLine(7, "b")]
+    assert list(reader.new()) == [Written(source, "a"), Written(source, "b")]
+    own.engine.logs["two-region", OURS].append(LogLine(8, "c"))
+    assert list(reader.new()) == [Written(source, "c")]
+    assert list(reader.new()) == []
