@@ -13,5 +13,6 @@ def found(path: Path) -> Path:
     """`path`; where there is no such file and it is a bare name, the example of that name."""
     if path.exists() or path.name != str(path):
         return path
-    candidates = (place / part / path for place in PLACES for part in ("", "scenarios"))
+    parts = ("", "scenarios", f"examples/{path.stem}")
+    candidates = (place / part / path for place in PLACES for part in parts)
     return next((candidate for candidate in candidates if candidate.is_file()), path)

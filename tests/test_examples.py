@@ -17,7 +17,7 @@ from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
 
 EXAMPLES = Path(__file__).parent.parent / "topologies"
-TOPOLOGIES = sorted(EXAMPLES.glob("*.yaml"))
+TOPOLOGIES = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("examples/*/*.yaml")])
 SCENARIOS = sorted((EXAMPLES / "scenarios").glob("*.yaml"))
 PAGE = EXAMPLES / "scenarios" / "README.md"
 

@@ -17,10 +17,11 @@ from emulator.controller.lab import Lab, attach, bring_up, lab_names, remove_lab
 from emulator.controller.lab import Progress as ProgressCall
 from emulator.controller.signals import undisturbed
 from emulator.engine.base import Engine
+from emulator.engine.build import ensure_images
 from emulator.engine.docker import DockerEngine
-from emulator.engine.image import ensure_node_image
 from emulator.errors import UsageError
 from emulator.plan import make_plan
+from emulator.plan.own import builds
 from emulator.topology.model import Topology
 from emulator.wan.remote import RemoteWan
 
@@ -114,8 +115,9 @@ def own_lab(topology: Topology) -> Iterator[Lab]:
     when_stopped("stopping: the lab is removed, what was recorded is kept")
     try:
         with progress_bar() as progress:
-            image = ensure_node_image(progress)
-            lab = bring_up(make_plan(topology, own), engine, RemoteWan, image, progress)
+            plan = make_plan(topology, own)
+            image = ensure_images(builds(plan), progress)
+            lab = bring_up(plan, engine, RemoteWan, image, progress)
         yield lab
     finally:
         with undisturbed():

@@ -24,11 +24,12 @@ from emulator.controller.probing import Delays
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.status import lab_status, world
 from emulator.engine.base import Engine
+from emulator.engine.build import ensure_images
 from emulator.engine.docker import DockerEngine
-from emulator.engine.image import ensure_node_image
 from emulator.errors import NetemuError, NotReady, UsageError
 from emulator.plan import make_plan
 from emulator.plan.model import Plan
+from emulator.plan.own import builds
 from emulator.report.status import render_labs, render_status, render_world
 from emulator.scalars import label
 from emulator.topology.parse import load_topology
@@ -51,8 +52,9 @@ def up(file: Path, name: str | None, is_replacing: bool, as_json: bool) -> None:
     netemu up topologies/two-region.yaml --replace
 
     \b
-    --json: lab, containers, regions, cities, name_servers, hosts, services, paths (rtt_set_ms,
-    rtt_measured_ms), sent_to, light_traffic, ready_s, timings (ms by stage), already_up.
+    --json: lab, containers, regions, cities, name_servers, hosts (host, role, addresses, image),
+    services, paths (rtt_set_ms, rtt_measured_ms), sent_to, light_traffic, ready_s, timings (ms by
+    stage), already_up.
     """
     refuse_scenario(file)
     topology = load_topology(file)
@@ -83,7 +85,7 @@ def fresh_lab(engine: Engine, plan: Plan) -> tuple[Lab, dict[str, int]]:
     when_stopped("stopping: what was made so far is removed, this takes some seconds")
     with progress_bar() as progress:
         watch = Stopwatch(progress)
-        image = ensure_node_image(progress)
+        image = ensure_images(builds(plan), progress)
         watch.lap("image")
         return bring_up(plan, engine, RemoteWan, image, watch), watch.timings
 

@@ -31,6 +31,7 @@ def world(lab: Lab) -> dict[str, Any]:
         "name_servers": [s.name for s in plan.sites if s.kind == "dns"],
         "hosts": [
             {"host": h.name, "role": h.role, "addresses": _addresses(lab, h.name)}
+            | ({"image": h.own.image} if h.own is not None else {})
             for h in plan.hosts
         ],
         "services": [
@@ -160,7 +161,7 @@ def _own(host: HostSpec, containers: Mapping[str, ContainerHandle]) -> dict[str,
         return {}
     found = containers.get(host.own.name)
     how = "missing" if found is None else f"ended {found.ended}" if found.ended else found.state
-    return {f"{IMAGE} {host.own.image}": str(how)}
+    return {IMAGE: str(how)}
 
 
 def _last(events: tuple[dict[str, Any], ...], kind: str, keys: tuple[str, ...]) -> list[Any]:

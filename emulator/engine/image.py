@@ -95,6 +95,12 @@ def ensure_node_image(progress: Progress) -> str:
     return tag
 
 
+def ensure_base(progress: Progress) -> str:
+    """The tag of a Debian 13 that images can be built on; made or pulled if it is missing."""
+    with _connected(BUILD_TIMEOUT_S) as client:
+        return _ensure_base(client, progress)
+
+
 def node_tag() -> str:
     """`netemu/node:<hash of all that goes into the image>`. Needs no engine."""
     return _node_tag(context())
@@ -116,7 +122,7 @@ def remove_images() -> tuple[str, ...]:
     """Remove every image of netemu's, by label, but those in use; the tags of those that went."""
     removed: list[str] = []
     with _connected(60.0) as client:
-        for kind in ("node", "compiler", "base"):
+        for kind in ("own", "node", "compiler", "base"):
             for image in _labelled(client, kind):
                 if _remove(client, image):
                     removed.extend(image.tags or (image.id,))

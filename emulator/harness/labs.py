@@ -10,12 +10,13 @@ from typing import Self
 
 from emulator.controller.lab import bring_up, remove_lab
 from emulator.controller.signals import undisturbed
+from emulator.engine.build import ensure_images
 from emulator.engine.docker import DockerEngine
-from emulator.engine.image import ensure_node_image
 from emulator.errors import UsageError
 from emulator.examples import PLACES
 from emulator.harness.lab import LabUnderTest
 from emulator.plan import make_plan
+from emulator.plan.own import builds
 from emulator.scalars import label
 from emulator.topology.parse import load_topology
 from emulator.wan.remote import RemoteWan
@@ -58,7 +59,7 @@ class Labs:
         topology = load_topology(find_topology(file, folders))
         plan = make_plan(topology, self._new_name(_label(name or topology.name)))
         engine = self._connected()
-        image = ensure_node_image(_in_silence)
+        image = ensure_images(builds(plan), _in_silence)
         self._labs[plan.lab] = None
         lab = LabUnderTest(
             bring_up(plan, engine, RemoteWan, image, _in_silence), self.directory, plan.lab

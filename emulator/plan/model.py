@@ -60,6 +60,7 @@ class OwnSpec:
     name: str  # to the engine: "us-east/api-1:image"
     container: str  # "<lab>-us-east-api-1-image"
     image: str
+    build: str  # the directory that the image is built from at `up`; "": the engine has it
     command: tuple[str, ...]  # () : the image's own
     environment: Mapping[str, str]
     cpus: float  # 0: no limit

@@ -27,13 +27,27 @@ def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
     return OwnSpec(
         name=f"{host.name}:{IMAGE}",
         container=f"{host.container}-{IMAGE}",
-        image=image.name,
+        image=image.name or _built(plan, host, service),
+        build=image.build,
         command=image.command,
         environment={**image.environment, **_told(plan, host, service)},
         cpus=image.cpus,
         memory=image.memory,
         start_timeout_s=written.start_timeout_s,
     )
+
+
+def _built(plan: Plan, host: HostSpec, service: ServiceSpec) -> str:
+    """What a built image is called: as compose does it, and apart where a region has its own."""
+    here = next(r for r in plan.topology.regions if r.name == host.site)
+    changed = here.images.get(service.name)
+    region = f"-{host.site}" if changed and changed.build else ""
+    return f"netemu-own/{plan.topology.name}-{service.name}{region}:latest"
+
+
+def builds(plan: Plan) -> dict[str, str]:
+    """What must be built for this lab: image -> directory."""
+    return {h.own.image: h.own.build for h in plan.hosts if h.own is not None and h.own.build}
 
 
 def image_of(plan: Plan, region: str, service: Service) -> Image | None:

@@ -37,7 +37,8 @@ def render_world(world: Row, console: Console) -> None:
     )
     hosts = columns_table("  host", "role", "addresses")
     for host in world["hosts"]:
-        hosts.add_row(f"  {host['host']}", host["role"], " ".join(host["addresses"]))
+        role = f"{host['role']}, {host['image']}" if "image" in host else host["role"]
+        hosts.add_row(f"  {host['host']}", role, " ".join(host["addresses"]))
     console.print(hosts)
     for service in world["services"]:
         where = ", ".join(f"{r} {a}" for r, a in service["addresses"].items())

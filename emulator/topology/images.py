@@ -9,7 +9,7 @@ from emulator.scalars import decimal, size
 from emulator.topology.model import Image
 from emulator.yamlfile import Entry, Fields
 
-IMAGE_KEYS = ("image", "command", "env", "cpus", "memory")
+IMAGE_KEYS = ("image", "build", "command", "env", "cpus", "memory")
 TCP = "tcp"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # distribution/reference: a registry and its port, a path in lower case, a tag, a digest.
@@ -24,9 +24,12 @@ def read_image(fields: Fields) -> Image | None:
     caller's question."""
     if not any(key in fields for key in IMAGE_KEYS):
         return None
-    command, env = fields.get("command"), fields.get("env")
+    command, env, build = (fields.get(key) for key in ("command", "env", "build"))
+    if build and "image" in fields:
+        build.problem("an image is had in one way only", "keep image or build")
     return Image(
         name=fields.value("image", _reference, ""),
+        build=_read_directory(build) if build else "",
         command=_read_command(command) if command else (),
         environment=_read_environment(env) if env else {},
         cpus=fields.value("cpus", decimal(0.01, 1000), 0.0),
@@ -36,10 +39,20 @@ def read_image(fields: Fields) -> Image | None:
 
 def check_image(image: Image | None, entry: Entry) -> None:
     """Settings of an image need one."""
-    if image is not None and not image.name:
+    if image is not None and not (image.name or image.build):
         said = entry.named()
         key = next(key for key in IMAGE_KEYS if key in said)
         said[key].problem("is for an image, and there is none", "image: my/api:1.2")
+
+
+def _read_directory(entry: Entry) -> str:
+    """Beside the file. A lab keeps the whole path, so that it can be attached to from anywhere."""
+    text = entry.text()
+    if not text:
+        return ""
+    directory = str((entry.document.folder / text).resolve())
+    entry.document.take_in(entry, directory)
+    return directory
 
 
 def _reference(text: str) -> str:

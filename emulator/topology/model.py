@@ -85,6 +85,7 @@ class Image:
     said: of a region's own, the service's counts then; of a service's, the image's own."""
 
     name: str = ""  # "my/api:1.2", as the engine knows it
+    build: str = ""  # or the directory that it is built from, absolute
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     cpus: float = 0.0
@@ -93,7 +94,8 @@ class Image:
     def but(self, other: Image) -> Image:
         """This one, where `other` says nothing else."""
         return Image(
-            name=other.name or self.name,
+            name=other.name or ("" if other.build else self.name),
+            build=other.build or ("" if other.name else self.build),
             command=other.command or self.command,
             environment={**self.environment, **other.environment},
             cpus=other.cpus or self.cpus,

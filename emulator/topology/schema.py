@@ -222,6 +222,10 @@ def _image() -> Schema:
     variables = {"type": "object", "additionalProperties": {"type": [*word["type"], "null"]}}
     return {
         "image": {"type": "string", "description": "What servers run; default: netemu's own."},
+        "build": {
+            "type": "string",
+            "description": "The directory of a Dockerfile, beside the file",
+        },
         "command": {"description": "Instead of the image's own.", "oneOf": [_word_list(), words]},
         "env": variables | {"description": "Environment of the image's container."},
         "cpus": {"type": "number", "description": "Processors that a server may use at most."},

@@ -89,7 +89,7 @@ def test_one_that_ended_by_itself_does_not_stop_a_freeze(own):
     heal(lab, [SERVER])
     assert states(own) == (RUNNING, EXITED)
     (row,) = (h for h in lab_status(lab)["hosts"] if h["host"] == SERVER)
-    assert row["daemons"]["image my/www:1"] == "ended exit 3"
+    assert row["daemons"]["image"] == "ended exit 3"
     inject(lab, [SERVER], "crash")
     heal(lab, [SERVER])
     assert states(own) == (RUNNING, RUNNING)

@@ -27,6 +27,7 @@ from emulator.controller.traffic import (
 )
 from emulator.engine.base import Engine
 from emulator.plan import make_plan
+from emulator.plan.model import Plan
 from emulator.topology.model import CLIENT_KINDS
 from emulator.topology.parse import parse_topology
 from emulator.wan.base import Event, FaultRecord
@@ -317,15 +318,27 @@ class World:
 @contextmanager
 def running(engine: Engine, image: str, text: str = TWO_REGIONS) -> Iterator[World]:
     """A lab with a name of its own; removed whatever happens."""
-    name = f"test-{uuid.uuid4().hex[:8]}"
-    plan = make_plan(parse_topology(text, "a test"), name)
+    with running_plan(
+        engine, image, make_plan(parse_topology(text, "a test"), new_name())
+    ) as world:
+        yield world
+
+
+def new_name() -> str:
+    """Of a lab that cannot be anybody's."""
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def running_plan(engine: Engine, image: str, plan: Plan) -> Iterator[World]:
+    """The lab of a plan; removed whatever happens."""
     lab = bring_up(plan, engine, RemoteWan, image, lambda _stage, _done: None)
     try:
         with Stalls() as stalls:
             yield World(lab, engine, stalls)
     finally:
         lab.wan.close()
-        remove_lab(engine, name)
+        remove_lab(engine, plan.lab)
 
 
 @pytest.fixture(scope="session")
