@@ -3,7 +3,7 @@ that one if it was promoted, else the one that PRIMARY names."""
 
 import json
 import os
-import socket
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg2
@@ -73,7 +73,10 @@ class Api(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     request_queue_size = 1024
-    address_family = socket.AF_INET
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a peer that left is no news
+            super().handle_error(request, client_address)
 
 
 print("serving on 8080")  # noqa: T201
