@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -26,10 +27,12 @@ from emulator.controller.traffic import (
     wait_until_idle,
 )
 from emulator.engine.base import Engine
+from emulator.engine.build import ensure_images
 from emulator.plan import make_plan
 from emulator.plan.model import Plan
+from emulator.plan.own import builds
 from emulator.topology.model import CLIENT_KINDS
-from emulator.topology.parse import parse_topology
+from emulator.topology.parse import load_topology, parse_topology
 from emulator.wan.base import Event, FaultRecord
 from emulator.wan.remote import RemoteWan
 from tests.capture import PATIENCE_S, Capture, wait_until
@@ -339,6 +342,15 @@ def running_plan(engine: Engine, image: str, plan: Plan) -> Iterator[World]:
     finally:
         lab.wan.close()
         remove_lab(engine, plan.lab)
+
+
+@contextmanager
+def running_example(engine: Engine, file: Path) -> Iterator[World]:
+    """A lab of a shipped topology, whose images are built first."""
+    plan = make_plan(load_topology(file), new_name())
+    image = ensure_images(builds(plan), lambda _stage, _done: None)
+    with running_plan(engine, image, plan) as world:
+        yield world
 
 
 @pytest.fixture(scope="session")
