@@ -49,13 +49,13 @@ def fake(monkeypatch) -> FakeEngine:
     for module in ("labs", "common"):
         monkeypatch.setattr(sys.modules[f"emulator.cli.{module}"], "DockerEngine", lambda: engine)
     for module in ("labs", "common"):
-        _image(monkeypatch, module, lambda _progress: "image")
+        _image(monkeypatch, module, lambda _builds, _progress: "image")
     return engine
 
 
-def _image(monkeypatch, module: str, ensure: Callable[[object], str]) -> None:
+def _image(monkeypatch, module: str, ensure: Callable[[object, object], str]) -> None:
     # By sys.modules, as for the engine: in the package, some names are commands, not modules.
-    monkeypatch.setattr(sys.modules[f"emulator.cli.{module}"], "ensure_node_image", ensure)
+    monkeypatch.setattr(sys.modules[f"emulator.cli.{module}"], "ensure_images", ensure)
 
 
 def lab(engine: FakeEngine, name: str, hosts: int = 2) -> None:
@@ -111,7 +111,7 @@ def test_what_the_engine_refuses_is_said_and_nothing_is_left(call, fake, command
 def test_an_image_that_cannot_be_built_is_said(call, fake, monkeypatch, command):
     """Before any container is made."""
 
-    def fail(_progress: object) -> str:
+    def fail(_builds: object, _progress: object) -> str:
         raise EngineError("cannot build netemu/node:x: exit code 100")
 
     for module in ("labs", "common"):

@@ -10,6 +10,7 @@ from emulator.plan.model import HostSpec, OwnSpec, Plan
 from emulator.wan.base import Wan
 
 LAST_LINES = 5
+WIDEST = 300  # characters of one
 
 
 class _EndedByItself(NotReady):
@@ -86,4 +87,5 @@ def last_words(plan: Plan, engine: Engine, own: OwnSpec) -> str:
     lines = engine.log(plan.lab, own.name, last=LAST_LINES)
     if not lines:
         return f"\n  {own.image} wrote nothing"
-    return f"\n  the last lines of {own.image}:" + "".join(f"\n    {x.text}" for x in lines)
+    words = [line.text if len(line.text) <= WIDEST else f"{line.text[:WIDEST]} …" for line in lines]
+    return f"\n  the last lines of {own.image}:" + "".join(f"\n    {text}" for text in words)

@@ -25,7 +25,7 @@ def world(lab: Lab) -> dict[str, Any]:
     pairs = [(a, b) for i, a in enumerate(names) for b in names[i + 1 :]]
     return {
         "lab": lab.name,
-        "containers": 1 + len(plan.hosts) + sum(h.own is not None for h in plan.hosts),
+        "containers": plan.containers,
         "regions": [s.name for s in plan.sites if s.kind == "region"],
         "cities": [s.name for s in plan.sites if s.kind == "client"],
         "name_servers": [s.name for s in plan.sites if s.kind == "dns"],

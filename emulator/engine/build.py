@@ -61,6 +61,8 @@ def _build(image: str, directory: str, base: str, progress: Progress) -> None:
                 if step := re.match(r"Step (\d+)/(\d+) : (\w+)", log[-1]):
                     name = image.partition("/")[2].partition(":")[0]
                     progress(f"image {name}: step {step[1]} of {step[2]}, {step[3]}", None)
+            # What this name meant before: nothing else would ever remove it.
+            client.images.prune({"dangling": True, "label": f"{IMAGE_LABEL}={OWN}"})
     finally:
         client.close()
 

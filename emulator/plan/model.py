@@ -147,3 +147,8 @@ class Plan:
     asks: Mapping[str, tuple[str, ...]]  # city -> addresses that its clients ask, in order
     preferred: Mapping[str, tuple[str, ...]]  # city -> regions, by its resolver's rtt
     digest: str = ""
+
+    @property
+    def containers(self) -> int:
+        """How many the lab has, with the WAN's and the user's."""
+        return 1 + sum(1 if host.own is None else 2 for host in self.hosts)

@@ -18,14 +18,14 @@ from emulator.units import show_duration
 
 def render_plan(plan: Plan, console: Console) -> None:
     """Hosts with addresses and daemons, delays with reasons, names, predicted recovery."""
-    console.print(f"[bold]{plan.lab}[/]: {len(plan.hosts) + 1} containers, plan {plan.digest[:12]}")
+    console.print(f"[bold]{plan.lab}[/]: {plan.containers} containers, plan {plan.digest[:12]}")
     hosts = columns_table("  host", "role", "addresses", "daemons")
     for host in plan.hosts:
         on_links = [a for i in host.interfaces for a in i.addresses]
         addresses = " ".join(a.split("/")[0] for a in (*host.loopback, *on_links))
-        hosts.add_row(
-            f"  {host.name}", host.role, addresses, ", ".join(d.name for d in host.daemons)
-        )
+        runs = [daemon.name for daemon in host.daemons]
+        runs += [f"image {host.own.image}"] if host.own is not None else []
+        hosts.add_row(f"  {host.name}", host.role, addresses, ", ".join(runs))
     console.print(hosts)
     paths = columns_table("  path", ">one way", "because")
     for path in plan.paths:

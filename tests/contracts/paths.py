@@ -105,7 +105,8 @@ class PathContract:
 
     @pytest.mark.parametrize(("first_ms", "then_ms"), [(10, 40), (40, 10)])
     def test_a_change_loses_nothing_and_keeps_the_order(self, wan, there, first_ms, then_ms):
-        """While datagrams are on their way, longer and shorter; it holds for what comes after."""
+        """While datagrams are on their way, longer and shorter; it holds for what comes after. The
+        last before the change may still wait before a driver that a busy host kept from running."""
         wan.change([THERE], {"delay_ns": first_ms * MS})
 
         def change(number: int) -> None:
@@ -115,7 +116,7 @@ class PathContract:
         arrivals = there.send(120, 0.003, at=change)
         assert not missing(arrivals, 120)
         assert is_in_order(arrivals)
-        for numbers, delay in ((range(60), first_ms), (range(80, 120), then_ms)):
+        for numbers, delay in ((range(45), first_ms), (range(80, 120), then_ms)):
             least = min(a.delay for a in arrivals if a.number in numbers)
             assert delay * MS <= least < delay * MS + Tolerance.LEAST_DELAY_NS
 
