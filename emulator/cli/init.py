@@ -1,4 +1,4 @@
-"""init: a first topology from four questions."""
+"""init: a first topology, from four questions or from a compose file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 
 from emulator.errors import UsageError
 from emulator.scalars import is_label
+from emulator.topology.compose import from_compose
 from emulator.topology.parse import parse_topology
 from emulator.topology.starter import (
     Answers,
@@ -32,24 +33,37 @@ _FQDN, _TTL = "www.shop.test", "5s"
 @click.option("--cities", metavar="PLACES", help=f"As {_CITIES}.")
 @click.option("--service", metavar="NAME", help=f"As {_FQDN}.")
 @click.option("--ttl", metavar="TIME", help=f"As {_TTL}.")
+@click.option(
+    "--from-compose",
+    "compose",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Take over a docker-compose.yaml: each of its services in every region.",
+)
 def init(
     file: Path,
     regions: str | None,
     cities: str | None,
     service: str | None,
     ttl: str | None,
+    compose: Path | None,
 ) -> None:
     """Ask four questions and write a commented topology to FILE, lab.yaml unless said. What an
-    option answers is not asked.
+    option answers is not asked; of a compose file nothing is asked, and what cannot be carried over
+    is told.
 
     \b
     netemu init
     netemu init shop.yaml --regions 'aws:us-east-1, aws:eu-west-1' --cities Tokyo,Lagos
+    netemu init shop.yaml --from-compose docker-compose.yaml
     """
     if not is_label(file.stem):
         raise UsageError(f"{file.stem} cannot be a lab's name: small letters, digits and dashes")
     if file.exists():
         raise UsageError(f"{file} is there already; name another file, or remove it")
+    if compose is not None:
+        regions, cities, ttl = regions or _REGIONS, cities or _CITIES, ttl or _TTL
+        service = service or f"www.{file.stem}.test"
     answers = Answers(
         _answer("Where are your regions? (places, with commas between)", regions, _REGIONS,
                 read_places),
@@ -60,12 +74,17 @@ def init(
     if shared := clashes(answers):
         raise UsageError(f"{', '.join(shared)} would be a region and a city; write the region as"
                          " aws:, gcp: or azure:, or choose a city nearby")  # fmt: skip
-    text = starter(str(file), file.stem, answers)
+    if compose is None:
+        text, notes = starter(str(file), file.stem, answers), list[str]()
+    else:
+        text, notes = from_compose(compose, file, answers)
     parse_topology(text, str(file))
     try:
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror}") from error
+    for note in notes:
+        click.echo(f"not carried over: {note}")
     click.echo(f"{file} is written; look at it, then: netemu plan {file}, netemu up {file}")
 
 

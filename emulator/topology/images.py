@@ -39,8 +39,8 @@ def read_image(fields: Fields) -> Image | None:
 
 def check_image(image: Image | None, entry: Entry) -> None:
     """Settings of an image need one."""
-    if image is not None and not (image.name or image.build):
-        said = entry.named()
+    said = entry.named() if image is not None and not (image.name or image.build) else {}
+    if said and not {"image", "build"} & said.keys():
         key = next(key for key in IMAGE_KEYS if key in said)
         said[key].problem("is for an image, and there is none", "image: my/api:1.2")
 
