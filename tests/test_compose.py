@@ -25,7 +25,7 @@ services:
     build: {context: ./api, args: {A: 1}}
     command: ["serve", "--db", "db:5432"]
     env_file: api.env
-    environment: [LOG=debug, TOKEN, DOLLAR=$$5]
+    environment: [LOG=debug, MARK, DOLLAR=$$5]
     ports: ["127.0.0.1:8080:9000/tcp", "9001"]
     depends_on: [db]
     healthcheck: {test: ["CMD", "curl", "-f", "http://localhost:9000/ready?deep=1"]}
@@ -56,7 +56,7 @@ def services(topology: Topology) -> dict[str, Service]:
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[Topology, list[str]]:
     (tmp_path / "api.env").write_text("# comment\nLOG=info\nexport MODE='fast'\n")
-    return taken(tmp_path, SHOP, TOKEN="t")
+    return taken(tmp_path, SHOP, MARK="t")
 
 
 def test_each_service_is_in_every_region_and_the_first_speaks_http(shop) -> None:
@@ -75,7 +75,7 @@ def test_what_a_topology_can_say_is_carried_over(shop, tmp_path) -> None:
     assert api.image is not None and db.image is not None and web.image is not None
     assert api.image.build == str(tmp_path / "api")
     assert api.image.command == ("serve", "--db", "db:5432")
-    assert api.image.environment == {"LOG": "debug", "MODE": "fast", "TOKEN": "t", "DOLLAR": "$5"}
+    assert api.image.environment == {"LOG": "debug", "MODE": "fast", "MARK": "t", "DOLLAR": "$5"}
     assert (api.port, api.target_port, api.balance) == (9000, 9000, "l7")
     assert api.health == "/ready?deep=1"
     assert (api.image.cpus, api.image.memory) == (0.5, 256 * 2**20)

@@ -16,6 +16,7 @@ from emulator.clock import MONOTONIC, Clock
 from emulator.controller.own import (
     own_spec,
     refuse_missing_images,
+    refuse_own_that_ended,
     wait_until_servers_are_well,
 )
 from emulator.controller.probing import Delays
@@ -238,6 +239,7 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
     wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)
+    refuse_own_that_ended(lab.plan, lab.engine)
     return measured
 
 

@@ -50,7 +50,7 @@ def own_spec(plan: Plan, host: HostSpec, own: OwnSpec) -> ContainerSpec:
 
 def wait_until_servers_are_well(plan: Plan, engine: Engine, wan: Wan, clock: Clock) -> None:
     """By every balancer's checks. Raises NotReady, with the last words of what is the user's."""
-    own = [host.own for host in plan.hosts if host.own is not None]
+    own = [host.own for host in plan.hosts if host.own is not None and host.role == "server"]
     patience_s = max([SERVICES_S, *(each.start_timeout_s for each in own)])
 
     def missing() -> list[str]:
@@ -71,10 +71,14 @@ def wait_until_servers_are_well(plan: Plan, engine: Engine, wan: Wan, clock: Clo
 
 
 def refuse_own_that_ended(plan: Plan, engine: Engine) -> None:
-    """Raises NotReady where a container of the user's has ended: nothing restarts it."""
+    """Raises NotReady where a container of the user's has ended: nothing restarts it. A client may
+    have done what it was there for."""
+    if not any(host.own for host in plan.hosts):
+        return
     ended = {c.host: c.ended for c in engine.containers(plan.lab) if c.ended}
     for host in plan.hosts:
-        if host.own is not None and host.own.name in ended:
+        is_done = host.role == "client" and host.own and ended.get(host.own.name) == "exit 0"
+        if host.own is not None and host.own.name in ended and not is_done:
             how = ended[host.own.name]
             raise _EndedByItself(
                 f"the image {host.own.image} on {host.name} ended by itself ({how})"

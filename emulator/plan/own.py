@@ -1,7 +1,8 @@
-"""A user's image in a server's place: what its container is told, by which names it finds others.
+"""A user's image in a server's place or beside a city's clients: what it is told, whom it finds.
 
-Both containers of such a host share `/etc/hosts`, as Docker has it, so an image that nobody changed
-finds the services of its region by their names, as it would in a compose file.
+Both containers of such a host share `/etc/hosts` and `/etc/resolv.conf`, as Docker has it, so an
+image that nobody changed finds the services of its region by their names, as it would in a compose
+file, and in a city asks the city's resolver.
 """
 
 from __future__ import annotations
@@ -13,27 +14,43 @@ from emulator.topology.model import Image, Service
 
 IMAGE = "image"  # what logs and tables call the user's container beside a host's daemons
 HOSTS_FILE = "/etc/hosts"
+BUILT = "netemu-own"  # the repository of what is built
 
 
 def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
-    """The container of the user's that joins this host; None: its server is the built-in one."""
-    if host.role != "server":
+    """The container of the user's that joins this host; None: it has none."""
+    if host.role == "server":
+        service = service_of(plan, host.name)
+        written = next(s for s in plan.topology.services if s.name == service.name)
+        image, told = image_of(plan, host.site, written), _told_server(plan, host, service)
+        name, patience_s = _built(plan, host, service), written.start_timeout_s
+    elif host.role == "client":
+        city = next(c for c in plan.topology.cities if c.name == host.site)
+        image, told = city.image, {"NETEMU_CITY": city.name}
+        name, patience_s = f"{BUILT}/{plan.topology.name}-{city.name}:latest", 0.0
+    else:
         return None
-    service = service_of(plan, host.name)
-    written = next(s for s in plan.topology.services if s.name == service.name)
-    image = image_of(plan, host.site, written)
-    if image is None:
-        return None
+    return image and _own(plan, host, image, name, told, patience_s)
+
+
+def _own(
+    plan: Plan, host: HostSpec, image: Image, built: str, told: dict[str, str], patience_s: float
+) -> OwnSpec:
+    everybody = {
+        "NETEMU_LAB": plan.lab,
+        "NETEMU_HOST": host.name,
+        "NETEMU_ADDRESS": _addresses(plan)[host.name],
+    }
     return OwnSpec(
         name=f"{host.name}:{IMAGE}",
         container=f"{host.container}-{IMAGE}",
-        image=image.name or _built(plan, host, service),
+        image=image.name or built,
         build=image.build,
         command=image.command,
-        environment={**image.environment, **_told(plan, host, service)},
+        environment={**image.environment, **everybody, **told},
         cpus=image.cpus,
         memory=image.memory,
-        start_timeout_s=written.start_timeout_s,
+        start_timeout_s=patience_s,
     )
 
 
@@ -42,7 +59,7 @@ def _built(plan: Plan, host: HostSpec, service: ServiceSpec) -> str:
     here = next(r for r in plan.topology.regions if r.name == host.site)
     changed = here.images.get(service.name)
     region = f"-{host.site}" if changed and changed.build else ""
-    return f"netemu-own/{plan.topology.name}-{service.name}{region}:latest"
+    return f"{BUILT}/{plan.topology.name}-{service.name}{region}:latest"
 
 
 def builds(plan: Plan) -> dict[str, str]:
@@ -61,15 +78,12 @@ def service_of(plan: Plan, server: str) -> ServiceSpec:
     return next(s for s in plan.services if any(server in all_ for all_ in s.servers.values()))
 
 
-def _told(plan: Plan, host: HostSpec, service: ServiceSpec) -> dict[str, str]:
+def _told_server(plan: Plan, host: HostSpec, service: ServiceSpec) -> dict[str, str]:
     addresses = _addresses(plan)
     peers = [name for servers in service.servers.values() for name in servers if name != host.name]
     return {
-        "NETEMU_LAB": plan.lab,
         "NETEMU_REGION": host.site,
         "NETEMU_SERVICE": service.name,
-        "NETEMU_HOST": host.name,
-        "NETEMU_ADDRESS": addresses[host.name],
         "NETEMU_PEERS": " ".join(f"{name}={addresses[name]}" for name in peers),
     }
 

@@ -154,6 +154,7 @@ class City:
     timeouts: Timeouts = Timeouts()
     tags: tuple[str, ...] = ()
     resolver: Resolver = Resolver()
+    image: Image | None = None  # of a client beside the built-in ones
 
 
 @dataclass(frozen=True, slots=True)

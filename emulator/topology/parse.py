@@ -37,7 +37,7 @@ TOP_KEYS = (
 )  # fmt: skip
 REGION_KEYS = ("location", "servers", "services", "tags")
 REGION_SERVICE_KEYS = ("servers", *IMAGE_KEYS)
-CLIENT_KEYS = ("location", "timeouts", "tags", "resolver")
+CLIENT_KEYS = ("location", "timeouts", "tags", "resolver", *IMAGE_KEYS)
 TIMEOUT_KEYS = ("lookup", "connect", "response")
 DNS_KEYS = (*POLICY_KEYS, "servers")
 NAME_SERVER_KEYS = ("location", "tags")
@@ -176,7 +176,9 @@ def _read_cities(entry: Entry | None) -> tuple[City, ...]:
         fields = city.fields(CLIENT_KEYS, LATER_PART)
         timeouts, tags = _read_timeouts(fields.get("timeouts")), _read_tags(fields.get("tags"))
         resolver = read_resolver(fields.get("resolver"))
-        cities.append(City(name, _read_location(fields), timeouts, tags, resolver))
+        image = read_image(fields)
+        check_image(image, city)
+        cities.append(City(name, _read_location(fields), timeouts, tags, resolver, image))
     check_resolvers(written, {city.name: city.resolver for city in cities})
     return tuple(cities)
 

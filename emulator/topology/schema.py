@@ -114,7 +114,9 @@ def _city() -> Schema:
     )
     properties = {"location": _location(), "timeouts": timeouts, "tags": _tags()}
     properties["resolver"] = resolver_schema()
-    return _object(properties, required=("location",))
+    return _object(
+        properties | _image("A client beside the built-in ones."), required=("location",)
+    )
 
 
 def _policy_properties() -> Schema:
@@ -216,12 +218,12 @@ def _service() -> Schema:
     return {"oneOf": [service, {"type": "null"}]}
 
 
-def _image() -> Schema:
+def _image(what: str = "What servers run; default: netemu's own.") -> Schema:
     word = {"type": ["string", "number", "boolean"]}
     words = {"type": "array", "items": word}
     variables = {"type": "object", "additionalProperties": {"type": [*word["type"], "null"]}}
     return {
-        "image": {"type": "string", "description": "What servers run; default: netemu's own."},
+        "image": {"type": "string", "description": what},
         "build": {
             "type": "string",
             "description": "The directory of a Dockerfile, beside the file",

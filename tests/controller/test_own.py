@@ -21,8 +21,9 @@ regions:
   us-east: {location: aws:us-east-1, services: {www: {image: my/www:1}}}
   eu-west: {location: aws:eu-west-1}
 clients:
-  paris: {location: city:Paris/FR}
+  paris: {location: city:Paris/FR, image: my/client}
 """
+CLIENT = "paris/client:image"
 SERVER, OURS = "us-east/www-1", "us-east/www-1:image"
 RUNNING, PAUSED, EXITED = ContainerState.RUNNING, ContainerState.PAUSED, ContainerState.EXITED
 
@@ -107,7 +108,7 @@ def test_frozen_without_power_it_boots_into_the_freeze(own):
 def test_an_image_that_is_missing_is_named_before_anything_is_made(own):
     """With who wants it."""
     engine = FakeEngine(images=[IMAGE])
-    with pytest.raises(UsageError, match=r"the image my/www:1 \(for us-east/www-1\); build it"):
+    with pytest.raises(UsageError, match=r"my/www:1 \(for us-east/www-1\), the image my/client"):
         bring_up(own.plan, engine, lambda *_: own.wan, IMAGE, silent_progress, own.clock)
     assert engine.calls == []
 
@@ -122,6 +123,26 @@ def test_one_that_ends_at_once_is_told_with_its_last_lines(own, monkeypatch):
     assert said.splitlines()[2:] == [f"    line {n}" for n in range(4, 9)]
     assert own.clock.now_ns() - began < 5e9
     assert own.engine.containers() == ()
+
+
+@pytest.mark.parametrize(("how", "is_fine"), [("exit 0", True), ("exit 1", False)])
+def test_a_client_that_is_done_is_no_trouble(own, monkeypatch, how, is_fine):
+    """One that failed at once is told, with its last lines."""
+    start = own.engine.start
+
+    def ends(lab: str, host: str):
+        handle = start(lab, host)
+        if host == CLIENT:
+            own.engine.ends(lab, host, how)
+        return handle
+
+    monkeypatch.setattr(own.engine, "start", ends)
+    if is_fine:
+        (row,) = (h for h in lab_status(own.up())["hosts"] if h["host"] == "paris/client")
+        assert row["daemons"]["image"] == "ended exit 0"
+    else:
+        with pytest.raises(NotReady, match="my/client on paris/client ended by itself"):
+            own.up()
 
 
 def test_one_that_never_is_well_is_told_after_its_patience(own, monkeypatch):

@@ -15,6 +15,7 @@ from emulator.controller.inject import heal, inject
 from emulator.controller.lab import lab_names
 from emulator.errors import NotReady
 from tests.capture import wait_until
+from tests.cli import netemu
 from tests.docker.lab import World, every, running
 
 pytestmark = pytest.mark.docker
@@ -34,6 +35,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 print("serving", flush=True)
 http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
+# And a client of theirs: asks again and again, and says a JSON line of each answer.
+_ASKER = """
+import json, time, urllib.request
+while True:
+    try: said = json.load(urllib.request.urlopen("http://api.shop.test/", timeout=1))
+    except OSError as error: said = {"error": str(error)}
+    print(json.dumps({"region": said.get("NETEMU_REGION"), "error": said.get("error")}), flush=True)
+    time.sleep(0.2)
+"""
 _TOPOLOGY = """\
 netemu: 1
 name: own
@@ -43,7 +53,7 @@ regions:
   eu-west: {{location: aws:eu-west-1, services: {{api: {{env: {{GREETING: salut}}}}}}}}
 clients:
   new-york: {{location: city:New York}}
-  paris: {{location: city:Paris/FR}}
+  paris: {{location: city:Paris/FR, image: {image}, command: {asker}}}
 dns: {{ttl: 2s, health_check: {{interval: 500ms, timeout: 500ms, fall: 3, rise: 2}}}}
 services:
   api:
@@ -58,8 +68,10 @@ traffic: {{rate: 5/s, path: /items}}
 
 
 def topology(image: str, program: str = _PROGRAM, patience: str = "60s") -> str:
-    command = json.dumps(["python3", "-c", program])
-    return _TOPOLOGY.format(image=json.dumps(image), command=command, patience=patience)
+    command, asker = (json.dumps(["python3", "-c", each]) for each in (program, _ASKER))
+    return _TOPOLOGY.format(
+        image=json.dumps(image), command=command, asker=asker, patience=patience
+    )
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,27 @@ def test_a_region_of_images_dies_and_comes_back(own: Own, how: str) -> None:
     heal(world.lab, ["us-east"])
     wait_until(lambda: own.serves("us-east", "new-york"), "came home", 20)
     assert own.container("us-east/api-2").status == "running"
+
+
+def test_a_client_of_the_users_sees_what_its_city_sees(own: Own) -> None:
+    """By the city's resolver and over the WAN; through a failover and back; it is told where it is.
+    What it wrote is the log of its host's image."""
+
+    def heard() -> str | None:
+        [line] = own.world.engine.log(own.world.lab.name, "paris/client:image", last=1)
+        region: str | None = json.loads(line.text)["region"]
+        return region
+
+    own.world.calm({"http": 20.0})
+    wait_until(lambda: heard() == "eu-west", "it is served by the nearest region")
+    inject(own.world.lab, ["eu-west"], "crash")
+    wait_until(lambda: heard() == "us-east", "it went to the other one", 20)
+    heal(own.world.lab, ["eu-west"])
+    wait_until(lambda: heard() == "eu-west", "it came home", 20)
+    environment = own.container("paris/client").exec_run(["env"])[1].decode().splitlines()
+    assert "NETEMU_CITY=paris" in environment
+    said = netemu("logs", "--lab", own.world.lab.name, "paris/client", "image", "-n", "1")
+    assert json.loads(said.out)["region"] == "eu-west"
 
 
 def test_a_crashed_image_is_hidden_by_the_balancer(own: Own) -> None:

@@ -14,7 +14,7 @@ regions:
   us-east: {location: aws:us-east-1, services: {api: {image: my/api:1.3, servers: 2, env: {A: 2}}}}
   eu-west: {location: aws:eu-west-1}
 clients:
-  paris: {location: city:Paris/FR}
+  paris: {location: city:Paris/FR, image: my/client, command: "ask http://api.own.test/"}
 services:
   api:
     image: my/api:1.2
@@ -65,6 +65,21 @@ def test_it_is_told_where_it_is_and_who_its_peers_are() -> None:
         "NETEMU_ADDRESS": "10.1.0.11",
         "NETEMU_PEERS": "us-east/api-2=10.1.0.12 eu-west/api-1=10.2.0.11",
     }
+
+
+def test_a_city_may_have_a_client_of_its_own() -> None:
+    """Beside the built-in ones; it asks the city's resolver, so it needs no names."""
+    host = host_of(plan_of(OWN, "lab"), "paris/client")
+    assert host.own is not None
+    assert (host.own.name, host.own.image) == ("paris/client:image", "my/client")
+    assert host.own.command == ("ask", "http://api.own.test/")
+    assert host.own.environment == {
+        "NETEMU_LAB": "lab",
+        "NETEMU_CITY": "paris",
+        "NETEMU_HOST": "paris/client",
+        "NETEMU_ADDRESS": "10.3.0.2",
+    }
+    assert "/etc/hosts" not in host.files
 
 
 def test_it_finds_services_by_their_names() -> None:

@@ -33,6 +33,6 @@ def with_files(plan: Plan, host: HostSpec) -> HostSpec:
     if any(daemon.name == VANTAGE for daemon in host.daemons):
         files["/etc/netemu/vantage.json"] = render_vantage(plan, host)
     own = own_of(plan, host)
-    if own is not None:
+    if own is not None and host.role == "server":
         files[HOSTS_FILE] = render_hosts(plan, host)
     return replace(host, files=files, own=own)
