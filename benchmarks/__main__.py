@@ -14,6 +14,7 @@ from benchmarks import (
     history,
     killed,
     memory,
+    own,
     proxy,
     recovery,
     repeatable,
@@ -25,7 +26,7 @@ from benchmarks import (
 from benchmarks.table import machine, render
 from emulator.errors import Exit, NetemuError
 
-MODULES = (up, delay, memory, schedule, recovery, repeatable, proxy, history, dns, wan,
+MODULES = (up, delay, memory, schedule, recovery, repeatable, proxy, own, history, dns, wan,
            killed, soak)  # fmt: skip
 BENCHMARKS: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module for module in MODULES

@@ -63,6 +63,8 @@ services:
     target_port: 8080
     health: /healthz
     start_timeout: {patience}
+    cpus: 0.9
+    memory: 128MiB
 traffic: {{rate: 5/s, path: /items}}
 """
 
@@ -123,6 +125,13 @@ def test_the_load_is_answered_by_it_and_names_the_server(own: Own) -> None:
     assert every(requests, lambda e: e["outcome"] == "ok")
     servers = {e["server"] for e in requests}
     assert servers == {"us-east/api-1", "us-east/api-2", "eu-west/api-1"}
+
+
+def test_it_has_the_limits_that_the_file_says(own: Own) -> None:
+    """By the engine's own word."""
+    settings = own.container("eu-west/api-1").attrs["HostConfig"]
+    assert (settings["NanoCpus"], settings["Memory"]) == (900_000_000, 128 * 2**20)
+    assert own.container("paris/client").attrs["HostConfig"]["Memory"] == 0
 
 
 def test_it_has_no_more_rights_than_docker_gives_and_no_way_out(own: Own) -> None:
