@@ -41,10 +41,16 @@ class _Echo(BaseHTTPRequestHandler):
         pass
 
 
+class _Web(ThreadingHTTPServer):
+    """Hundreds may come at once: whom a full backlog dropped would try again for a minute."""
+
+    request_queue_size = 512
+
+
 @pytest.fixture(scope="module")
 def web() -> Iterator[int]:
     """A server's port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as server:
+    with _Web(("127.0.0.1", 0), _Echo) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield server.server_port
