@@ -30,7 +30,7 @@ def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
         name, patience_s = f"{BUILT}/{plan.topology.name}-{city.name}:latest", 0.0
     else:
         return None
-    return image and _own(plan, host, image, name, told, patience_s)
+    return None if image is None else _own(plan, host, image, name, told, patience_s)
 
 
 def _own(
