@@ -13,7 +13,7 @@ from benchmarks.table import at_least, at_most
 
 NAMES = [
     *("up", "delay", "memory", "schedule", "recovery", "repeatable", "proxy"),
-    *("history", "dns", "wan", "killed", "soak"),
+    *("own", "history", "dns", "wan", "killed", "soak"),
 ]
 
 
