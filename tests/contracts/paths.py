@@ -105,8 +105,7 @@ class PathContract:
 
     @pytest.mark.parametrize(("first_ms", "then_ms"), [(10, 40), (40, 10)])
     def test_a_change_loses_nothing_and_keeps_the_order(self, wan, there, first_ms, then_ms):
-        """While datagrams are on their way, longer and shorter; it holds for what comes after. The
-        last before the change may still wait before a driver that a busy host kept from running."""
+        """Of those on their way too, from 45 ms before it on: a driver may be kept from running."""
         wan.change([THERE], {"delay_ns": first_ms * MS})
 
         def change(number: int) -> None:

@@ -13,34 +13,35 @@ from tests.docker.lab import SITE, US_EAST, World
 
 pytestmark = pytest.mark.docker
 
-SECONDS = 10
-AGREE_MS = 5.0  # by far the most of a calm machine, where the worst of 200 was 0.3 to 2.8 ms
+WINDOWS, WINDOW_NS = 5, 3_500_000_000  # of 70 new connections: 0.5 ** (1 / 70) is 0.99
+SECONDS = WINDOWS * WINDOW_NS / NS_PER_S
+AGREE_MS = 5.0  # at p99
 LIGHT_LOAD = {"http": 20.0, "keepalive": 5.0, "stream": 5.0, "udp": 5.0}
 
 
-def worst_of_a_second(apart: Iterable[tuple[int, float]], began: int) -> float:
-    """The median, over the seconds, of the worst in each: what happens again and again counts, and
-    not what befell the machine once."""
+def p99(apart: Iterable[tuple[int, float]], began: int) -> float:
+    """The median, over windows, of the worst of 70: 99 % do not exceed it. What happens again and
+    again counts, and not what befell the machine once."""
     worst: dict[int, float] = {}
     for t, ms in apart:
-        second = (t - began) // NS_PER_S
-        worst[second] = max(ms, worst.get(second, 0.0))
-    assert len(worst) >= SECONDS - 1
+        window = (t - began) // WINDOW_NS
+        worst[window] = max(ms, worst.get(window, 0.0))
+    assert len(worst) == WINDOWS
     return median(worst.values())
 
 
 def test_clients_and_tcpdump_agree(world: World, record_property) -> None:
-    """10 s of light load: of each new connection, the instant the client hands its SYN to the
+    """17.5 s of light load: of each new connection, the instant the client hands its SYN to the
     kernel and the SYN at the city's port, and the SYN-ACK there and the client's knowing, lie
-    within 5 ms (not counting what the machine was away), and never the wrong way round. Nothing is
-    in one record only."""
+    within 5 ms at p99 (not counting what the machine was away), and never the wrong way round.
+    Nothing is in one record only."""
     world.calm(LIGHT_LOAD)
     since = world.seq()
     with world.capture("new-york") as there:
         began = world.lab.wan.now_ns()
         there.until(lambda p: p.t > began + (SECONDS + 0.5) * NS_PER_S, SECONDS + 10)
         packets = there.catch_up()
-    until = began + SECONDS * NS_PER_S
+    until = began + WINDOWS * WINDOW_NS
     syns: dict[int, Captured] = {p.sport: p for p in packets if p.is_syn and p.dst == US_EAST}
     answers: dict[int, Captured] = {
         p.dport: p for p in packets if p.has(SYN | ACK) and p.sender == SITE["us-east"]
@@ -53,12 +54,12 @@ def test_clients_and_tcpdump_agree(world: World, record_property) -> None:
     known = [(answers[e["port"]].t, e["connected"]) for e in requests]
     for name, pairs in (("syn", sent), ("synack", known)):
         apart = [(a, (b - a - world.stalls.away_ns(a, b)) / NS_PER_MS) for a, b in pairs]
-        worst = worst_of_a_second(apart, began)
-        record_property(f"{name}_worst_of_a_second_ms", round(worst, 3))
-        most = max(ms for _, ms in apart)
-        print(f"{name}: worst of a second {worst:.3f} ms, of {len(apart)} {most:.3f} ms")  # noqa: T201
+        most_ms = p99(apart, began)
+        record_property(f"{name}_p99_ms", round(most_ms, 3))
+        worst = max(ms for _, ms in apart)
+        print(f"{name}: p99 {most_ms:.3f} ms, max {worst:.3f} ms, of {len(apart)}")  # noqa: T201
         assert all(a < b for a, b in pairs)
-        assert worst < AGREE_MS
+        assert most_ms < AGREE_MS
     seen_on_wire = {port for port, p in syns.items() if began < p.t < until and p.dport == 80}
     told = {e["port"] for e in world.requests(since, city="new-york") if e["client"] != "udp"}
     assert seen_on_wire <= told
