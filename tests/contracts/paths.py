@@ -105,7 +105,7 @@ class PathContract:
 
     @pytest.mark.parametrize(("first_ms", "then_ms"), [(10, 40), (40, 10)])
     def test_a_change_loses_nothing_and_keeps_the_order(self, wan, there, first_ms, then_ms):
-        """Longer and shorter: what was sent 45 ms before goes as before, what 60 ms after, as set."""
+        """Longer and shorter: what was sent 45 ms before goes as before, 60 ms after as set."""
         wan.change([THERE], {"delay_ns": first_ms * MS})
 
         def change(number: int) -> None:
