@@ -20,10 +20,10 @@ _SO_ATTACH_FILTER = 26
 _SO_TIMESTAMPNS = 35
 _ETH_P_ALL = 3
 
-# A window of bulk TCP arrives in one burst of super-frames, each of which counts as 66 KB here. Of a
-# stream of 40 ms each way, ten times 6 s: with 64 MB 1.2 % of the frames were lost at its start and
-# 17 Gbit/s moved, with 128 MB 0.1 % and 22, with 160 MB none and 24. The kernel takes it only while
-# frames wait, and what waits too long the mover drops.
+# A window of bulk TCP arrives in one burst of super-frames, each of which counts as 66 KB here. Of
+# a stream of 40 ms each way, ten times 6 s: with 64 MB 1.2 % of the frames were lost at its start
+# and 17 Gbit/s moved, with 128 MB 0.1 % and 22, with 160 MB none and 24. The kernel takes it only
+# while frames wait, and what waits too long the mover drops.
 _RECEIVE_BUFFER = 160 << 20
 
 
