@@ -111,6 +111,16 @@ class Request(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Own(Event):
+    """A JSON object that a client of the user's wrote as a line; `t` is when it did, by its own `t`
+    (seconds since 1970) where it says one."""
+
+    kind: ClassVar[str] = "own"
+    city: str
+    told: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection(Event):
     """A keep-alive connection or stream opened or ended."""
 
@@ -353,7 +363,7 @@ class Wait(Event):
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
-        Run, Fault, Request, Connection, Schedule, Lookup, Check, Health, Generation, Forced,
+        Run, Fault, Request, Own, Connection, Schedule, Lookup, Check, Health, Generation, Forced,
         Proxy, Daemon, Answer, Question, Packet, Flow, PathChange, Lost, Wire, Note, Wait,
     )
 }  # fmt: skip

@@ -25,6 +25,7 @@ from emulator.events import (
     Lookup,
     Lost,
     Note,
+    Own,
     Packet,
     PathChange,
     Proxy,
@@ -103,6 +104,7 @@ class History:
         self.flows: list[Flow] = []
         self.path_changes: list[PathChange] = []
         self.wire: list[Wire] = []
+        self.own: defaultdict[str, list[Own]] = defaultdict(list)  # by city
         self.lost: list[Lost] = []
         self.notes: list[Note] = []
         self.waits: list[Wait] = []
@@ -265,6 +267,7 @@ _STORE: dict[type[Event], Any] = {
     Request: _row("requests"),
     Connection: _row("connections"),
     Answer: _keyed("answers", "target"),
+    Own: _keyed("own", "city"),
     Schedule: _keyed("schedule", "city"),
     Check: _listed("checks"),
     Health: _listed("health"),

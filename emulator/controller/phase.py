@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from emulator.clock import NS_PER_S
+from emulator.controller.clocks import wall_offset_ns
 from emulator.controller.lab import Lab
 from emulator.controller.traffic import cities
 from emulator.errors import NetemuError
@@ -34,7 +35,6 @@ LEAD_S = 0.5
 # a round trip, is over before the second is.
 INTO_SECOND_S = 0.1
 MOVING = 1.5  # intervals until a check comes on a schedule that was moved
-_CLOCKS = "import time; print(time.time_ns() - time.monotonic_ns())"
 _TRIES = 5
 
 
@@ -119,7 +119,7 @@ def place(lab: Lab, phase: Phase, first_fault_s: float, region: str) -> Placed:
     begin_s = since_flush_s(phase.ttl_s, cycles(lab.plan)[TTL], first_fault_s)
     ahead_s = LEAD_S + max(first_fault_s, begin_s, MOVING * interval_s)
     began = lab.wan.now_ns()
-    fault_ns = next_at(began + _ns(ahead_s), _wall_offset_ns(lab), _ns(phase.ttl_s))
+    fault_ns = next_at(began + _ns(ahead_s), wall_offset_ns(lab), _ns(phase.ttl_s))
     routers = {site.name: site.hosts[0] for site in lab.plan.sites}
     daemon = VANTAGE if lab.plan.services[0].dns.health_check.checkers else "dns"
     for checker, since_s in phase.checks_s.items():
@@ -155,17 +155,6 @@ def begin_ttl(lab: Lab) -> None:
     lab.wan.hosts(
         {f"{city}/client": ("send", {"daemon": "client", "line": lookup}) for city in cities(lab)}
     )
-
-
-def _wall_offset_ns(lab: Lab) -> int:
-    """The wall clock of the lab's kernel less its monotonic clock, read in one of its hosts: netemu
-    may run on another machine."""
-    host = f"{cities(lab)[0]}/access"
-    answer = lab.wan.host(host, "run", argv=["python3", "-I", "-S", "-c", _CLOCKS])
-    try:
-        return int(answer["out"])
-    except (KeyError, ValueError) as error:
-        raise NetemuError(f"reading the clocks of {host} failed: {answer}") from error
 
 
 def _offset_ns(lab: Lab) -> int:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from emulator.errors import NetemuError
 from emulator.events import encode
@@ -31,9 +31,12 @@ class Recorder:
         self._stop = threading.Event()
         self._last = -1  # once stopping: the newest event there was, so that none is missed
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._take, name="recorder", daemon=True)
+        self._file: BinaryIO | None = None
+        self._one_at_a_time = threading.Lock()
+        self._thread = threading.Thread(target=self._take_all, name="recorder", daemon=True)
 
     def __enter__(self) -> Self:
+        self._file = self._path.open("ab", buffering=0) if self._path else None
         self._thread.start()
         return self
 
@@ -57,29 +60,27 @@ class Recorder:
         if self._error is not None:
             raise NetemuError(f"recording the history failed: {self._error}") from self._error
 
-    def _take(self) -> None:
+    def take(self, event: Event) -> None:
+        """One more event, which the lab does not know of. From any thread, while it records."""
+        with self._one_at_a_time:
+            if self._file is not None:
+                self._file.write(encode(event))
+            self._listen(event)
+
+    def _take_all(self) -> None:
         try:
-            self._write_all()
+            self._follow()
         except Exception as error:  # noqa: BLE001 - a listener's mistake ends the recording as well
             self._error = error
+        finally:
+            with self._one_at_a_time:
+                if self._file is not None:
+                    self._file.close()
+                self._file = None
 
-    def _write_all(self) -> None:
-        with self._path.open("ab", buffering=0) if self._path else _Nowhere() as file:
-            for event in self._wan.events(self._since):
-                if event is not None:
-                    file.write(encode(event))
-                    self._listen(event)
-                if self._stop.is_set() and (event is None or event["seq"] >= self._last):
-                    return
-
-
-class _Nowhere:
-    """A file for a history that nobody asked to keep."""
-
-    def write(self, data: bytes) -> int:
-        return len(data)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *details: object) -> None: ...
+    def _follow(self) -> None:
+        for event in self._wan.events(self._since):
+            if event is not None:
+                self.take(event)
+            if self._stop.is_set() and (event is None or event["seq"] >= self._last):
+                return

@@ -19,6 +19,7 @@ from emulator.controller.conditions import Scene
 from emulator.controller.header import make_header
 from emulator.controller.inject import heal_everything
 from emulator.controller.lab import Lab
+from emulator.controller.own_lines import OwnLines, stop_own_clients
 from emulator.controller.paths import changed_by_hand, clear_paths
 from emulator.controller.phase import Phase, random_phase
 from emulator.controller.recorder import Recorder
@@ -94,14 +95,16 @@ def _record(scene: Scene, path: Path, say: Say, phase: Phase | None) -> None:
         say(event)
 
     since = int(lab.wan.stats()["seq"]) + 1
-    with Recorder(lab.wan, path, listen, since) as recorder:
+    recorder = Recorder(lab.wan, path, listen, since)
+    with recorder, OwnLines(lab, recorder.take) as own:
         try:
-            Play(scene, recorder).run(phase)
+            Play(scene, recorder, own).run(phase)
         finally:
             with undisturbed():
                 _leave_behind_nothing(lab)
         wait_until_idle(lab)
     recorder.check()
+    own.check()
 
 
 def _choose_phase(
@@ -116,6 +119,7 @@ def _choose_phase(
 
 def _clean_slate(lab: Lab) -> None:
     stop_traffic(lab)
+    stop_own_clients(lab)
     wait_until_idle(lab)
     flush_caches(lab)
 

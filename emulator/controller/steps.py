@@ -12,6 +12,7 @@ from emulator.clock import NS_PER_S
 from emulator.controller.conditions import Scene, missing, steady_problems
 from emulator.controller.inject import heal, heal_fault, inject
 from emulator.controller.lab import begin_traces
+from emulator.controller.own_lines import OwnLines
 from emulator.controller.paths import change_paths, clear_paths
 from emulator.controller.phase import Phase, begin_ttl, checked_region, place
 from emulator.controller.recorder import Recorder
@@ -31,11 +32,12 @@ TOLD_MOST = 3  # things that are wrong, in one message
 class Play:
     """One run of the steps. `scene.faults` are the faults that it has injected."""
 
-    def __init__(self, scene: Scene, recorder: Recorder) -> None:
+    def __init__(self, scene: Scene, recorder: Recorder, own: OwnLines) -> None:
         self._scene = scene
         self._lab = scene.lab
         self._clock = scene.lab.clock
         self._recorder = recorder
+        self._own = own
         self._heal_at: dict[str, float] = {}  # fault id -> ns; infinite: not by itself
         self._clear_at: dict[str, float] = {}  # path -> ns
         self._flush_at = math.inf  # ns: when the resolvers' caches are emptied
@@ -59,6 +61,7 @@ class Play:
         self._pass_until(start)
         begin_traces(self._lab)  # second 0 of a trace is second 0 of the run
         start_traffic(self._lab, self._scene.scenario.traffic)
+        self._own.start()
         self._lab.wan.mark(Note(t=self._lab.wan.now_ns(), text="traffic").to_json())
         return start
 

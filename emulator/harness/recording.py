@@ -20,6 +20,7 @@ from emulator.clock import NS_PER_S
 from emulator.controller.conditions import Scene
 from emulator.controller.header import make_header
 from emulator.controller.lab import Lab, begin_traces
+from emulator.controller.own_lines import OwnLines, stop_own_clients
 from emulator.controller.recorder import Listener, Recorder
 from emulator.controller.signals import undisturbed
 from emulator.controller.traffic import flush_caches, start_traffic, stop_traffic, wait_until_idle
@@ -64,20 +65,23 @@ class Recording:
         lab = self._lab
         (self.directory / "topology.yaml").write_text(lab.plan.topology.source)
         stop_traffic(lab)
+        stop_own_clients(lab)
         wait_until_idle(lab)
         flush_caches(lab)
         self._write_header()
         since = int(lab.wan.stats()["seq"]) + 1
-        with Recorder(lab.wan, self.directory / "history.jsonl", self._take, since) as recorder:
+        recorder = Recorder(lab.wan, self.directory / "history.jsonl", self._take, since)
+        with recorder, OwnLines(lab, recorder.take) as own:
             self._recorder = recorder
             try:
-                self._begin()
+                self._begin(own)
                 yield
             finally:
                 self._end()
                 self._recorder = None
             wait_until_idle(lab)
         recorder.check()
+        own.check()
 
     def check(self) -> None:
         """Raises what stopped the recording, if anything did."""
@@ -186,9 +190,10 @@ class Recording:
     def _write_script(self) -> None:
         (self.directory / "scenario.yaml").write_text(self.script.render("topology.yaml"))
 
-    def _begin(self) -> None:
+    def _begin(self, own: OwnLines) -> None:
         begin_traces(self._lab)  # second 0 of a trace is second 0 of the traffic
         start_traffic(self._lab, self.script.traffic)
+        own.start()
         self._mark("traffic")
         self.has_begun = True
         self._zero_ns = self._ended_ns = self._lab.clock.now_ns()

@@ -208,7 +208,7 @@ class World:
             newest = len(self.wan.lab.history) - 1
             with self._news:
                 assert self._news.wait_for(
-                    lambda: self.heard and self.heard[-1]["seq"] >= newest, timeout=5
+                    lambda: any(e["seq"] >= newest for e in self.heard[-9:]), timeout=5
                 )
 
     def _say(self, event: Any) -> None:
