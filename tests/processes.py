@@ -94,6 +94,9 @@ class ProcessEngine:
     def create(self, spec: ContainerSpec) -> None:
         self._specs[spec.host] = spec
 
+    def put(self, lab: str, host: str, files: Mapping[str, bytes]) -> None:
+        raise AssertionError("processes have this machine's files")
+
     def start(self, lab: str, host: str) -> ContainerHandle:
         if not self._runs(host):
             spec = self._specs[host]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import pytest
 
@@ -56,6 +57,11 @@ def image() -> str:
 @pytest.fixture
 def engine(image: str) -> FakeEngine:
     return FakeEngine(script=lambda host, command: Echo(), images=[image])
+
+
+@pytest.fixture
+def read_file() -> Callable[[FakeEngine, str, str, str], bytes]:
+    return lambda engine, lab, host, path: engine.files[lab, host][path]
 
 
 class TestFakeEngine(EngineContract):

@@ -1,4 +1,4 @@
-"""The seam to the container engine: ten verbs and a handle, nothing of the network.
+"""The seam to the container engine: a dozen verbs and a handle, nothing of the network.
 
 Everything that netemu makes carries the label `netemu.lab=<lab>`; it is found and removed by
 that label only. `docker.py` is the real engine, `fake.py` the public fake; the contract suite
@@ -69,6 +69,10 @@ class LogLine:
     text: str
 
 
+class Executable(bytes):
+    """A file's content that may be run: its mode is 0755, any other's 0644."""
+
+
 class Stream(Protocol):
     """Both ends of a program started in a container: bytes in, bytes out (stdout only)."""
 
@@ -94,6 +98,11 @@ class Engine(Protocol):
 
     def create(self, spec: ContainerSpec) -> None:
         """Make one container, not started. An existing one of that name is an error."""
+
+    def put(self, lab: str, host: str, files: Mapping[str, bytes]) -> None:
+        """Write files into a container, absolute path to content, whether it runs or not: root's,
+        readable by all, `Executable` ones to be run by all. Directories are made as needed, what
+        is there is replaced."""
 
     def start(self, lab: str, host: str) -> ContainerHandle:
         """Start it and return its handle, with the pid. Already running: the same handle."""

@@ -17,6 +17,7 @@ from docker.types import LogConfig
 from requests.exceptions import RequestException, Timeout
 
 from emulator.clock import NS_PER_S
+from emulator.engine.archive import archive
 from emulator.engine.attach import AttachedProgram
 from emulator.engine.base import (
     HOST_LABEL,
@@ -88,6 +89,10 @@ class DockerEngine:
             mem_limit=spec.memory or None,
             log_config=LOG,
         )
+
+    def put(self, lab: str, host: str, files: Mapping[str, bytes]) -> None:
+        with attempt(f"put {', '.join(files)} into {host} of {lab}"):
+            self._api.put_archive(self._id(lab, host), "/", archive(files))
 
     def start(self, lab: str, host: str) -> ContainerHandle:
         with attempt(f"start {host} of {lab}"):

@@ -29,13 +29,14 @@ def no_programs(host: str, command: tuple[str, ...]) -> Stream:
 
 
 class FakeEngine:
-    """`Engine` without an engine. What it holds is in `specs`; what it was told, in `calls`; what
-    its programs wrote, in `logs`."""
+    """`Engine` without an engine. What it holds is in `specs`, `files` by container and path; what
+    it was told, in `calls`; what its programs wrote, in `logs`."""
 
     def __init__(self, script: Script = no_programs, images: Iterable[str] | None = None) -> None:
         """`images`: the only ones it has; None: whatever is asked for."""
         self.calls: list[tuple[str, str, str]] = []
         self.specs: dict[tuple[str, str], ContainerSpec] = {}
+        self.files: dict[tuple[str, str], dict[str, bytes]] = {}
         self.logs: dict[tuple[str, str], list[LogLine]] = {}
         self._script = script
         self._images = None if images is None else frozenset(images)
@@ -65,6 +66,10 @@ class FakeEngine:
             pid=0,
             labels={**spec.labels, LAB_LABEL: spec.lab, HOST_LABEL: spec.host},
         )
+
+    def put(self, lab: str, host: str, files: Mapping[str, bytes]) -> None:
+        self._known("put", lab, host)
+        self.files.setdefault((lab, host), {}).update(files)
 
     def start(self, lab: str, host: str) -> ContainerHandle:
         handle = self._known("start", lab, host)
@@ -102,6 +107,7 @@ class FakeEngine:
             if current is not None and current.id == handle.id:
                 del self._handles[handle.lab, handle.host]
                 del self.specs[handle.lab, handle.host]
+                self.files.pop((handle.lab, handle.host), None)
 
     def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
         handle = self._known("stream", lab, host)

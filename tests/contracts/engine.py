@@ -1,7 +1,8 @@
 """What every engine promises; run on the fake without Docker and on the real one with it.
 
 A module that runs the suite provides the fixtures `engine`, `lab` (a name that nobody else uses,
-removed afterwards) and `image` (one whose containers can run `command`s of a usual system).
+removed afterwards), `image` (one whose containers can run `command`s of a usual system) and
+`read_file` (engine, lab, host, path to the content that a program there would read).
 """
 
 from __future__ import annotations
@@ -135,6 +136,25 @@ class EngineContract:
         """A host that the lab does not have is an error that says so."""
         with pytest.raises(EngineError, match=f"no host atlantis in {lab}"):
             getattr(engine, verb)(lab, "atlantis")
+
+    def test_files_are_put_into_a_container_that_has_not_started(
+        self, engine, lab, image, read_file
+    ):
+        """Directories are made; a later file of that path replaces it; it outlives a kill."""
+        engine.create(spec(lab, "api", image))
+        engine.put(lab, "api", {"/srv/a/b/text": b"one", "/srv/raw": bytes(range(256))})
+        engine.put(lab, "api", {"/srv/a/b/text": b"two"})
+        engine.start(lab, "api")
+        assert read_file(engine, lab, "api", "/srv/a/b/text") == b"two"
+        assert read_file(engine, lab, "api", "/srv/raw") == bytes(range(256))
+        engine.kill(lab, "api")
+        engine.start(lab, "api")
+        assert read_file(engine, lab, "api", "/srv/a/b/text") == b"two"
+
+    def test_files_are_put_only_into_what_is_there(self, engine, lab):
+        """A host that the lab does not have is an error that says so."""
+        with pytest.raises(EngineError, match=f"no host atlantis in {lab}"):
+            engine.put(lab, "atlantis", {"/a": b""})
 
     def test_a_missing_image_is_named(self, engine, lab):
         """Creating from an image that is not there names it."""

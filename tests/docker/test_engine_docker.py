@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from emulator.engine.base import ContainerSpec, Engine
+from emulator.engine.base import ContainerSpec, Engine, Executable
 from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.engine.probe import engine_report
@@ -17,6 +18,11 @@ from tests.contracts.engine import SLEEP, EngineContract, lab, spec
 __all__ = ["lab"]
 
 pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def read_file() -> Callable[[Engine, str, str, str], bytes]:
+    return lambda engine, lab, host, path: everything(engine, lab, host, "cat", path)
 
 
 class TestDockerEngine(EngineContract):
@@ -31,12 +37,30 @@ def started(engine: Engine, lab: str, image: str) -> str:
 
 
 def output(engine: Engine, lab: str, host: str, *command: str) -> str:
+    return everything(engine, lab, host, *command).decode()
+
+
+def everything(engine: Engine, lab: str, host: str, *command: str) -> bytes:
     stream = engine.stream(lab, host, command)
     received = b""
     while part := stream.read(65536):
         received += part
     stream.close()
-    return received.decode()
+    return received
+
+
+def test_what_is_put_into_it_is_for_any_user_and_takes_nothing_over(engine, lab, image):
+    """Root's files that all may read, and run where the content says so; a directory that was there
+    keeps its rights, one that was made lets everybody in."""
+    engine.create(spec(lab, "api", image))
+    script = Executable(b"#!/bin/sh\necho ran\n")
+    files = {"/root/made/text": b"one", "/root/made/run": script}
+    engine.put(lab, "api", files)
+    engine.start(lab, "api")
+    paths = ("/root/made/text", "/root/made/run", "/root/made", "/root")
+    said = output(engine, lab, "api", "stat", "-c", "%a %u", *paths).splitlines()
+    assert said == ["644 0", "755 0", "755 0", "700 0"]
+    assert output(engine, lab, "api", "/root/made/run") == "ran\n"
 
 
 def test_a_container_has_no_network_but_its_own_loopback(engine, lab, started):
