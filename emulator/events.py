@@ -94,10 +94,11 @@ class Request(Event):
     planned: int  # when the schedule wanted it; t - planned is lateness
     outcome: str  # ok, error, timeout, unknown
     detail: str = ""  # error: ECONNRESET, ECONNREFUSED, EOF, NXDOMAIN, SERVFAIL, 503, wrong-region,
-    # stalled, unconnected; timeout: lookup, connect, response
+    # stalled, unconnected, certificate; timeout: lookup, connect, handshake, response
     lookup: int | None = None  # answer of the resolver arrived
     connecting: int | None = None  # SYN handed to the kernel (udp: datagram sent)
     connected: int | None = None  # handshake done
+    secured: int | None = None  # that of TLS done
     sent: int | None = None  # request written
     first: int | None = None  # first byte of the answer
     end: int | None = None  # last byte, or the failure

@@ -13,7 +13,7 @@ from emulator.clock import NS_PER_S
 from emulator.events import Connection, Request, Run
 
 # How a client's own close came about when it had waited in vain (Connection.detail).
-_SILENT = ("stalled", "timeout", "response", "connect", "silent")
+_SILENT = ("stalled", "timeout", "response", "connect", "handshake", "silent")
 
 
 def losses(senders: Senders, city: str, failed: Sequence[Request]) -> tuple[Loss, ...]:

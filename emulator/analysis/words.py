@@ -25,11 +25,13 @@ _ERRORS = {
     "unconnected": "while not connected",
     "NXDOMAIN": "no such name",
     "SERVFAIL": "SERVFAIL of the resolver",
+    "certificate": "its certificate is not to be trusted",
 }
 _FORCED = {"down": "forced down", "up": "forced up", "drain": "drained"}
 _TIMEOUTS = {
     "lookup": "name not resolved in time",
     "connect": "silence, no handshake",
+    "handshake": "silence in the TLS handshake",
     "response": "silence, no answer",
 }
 

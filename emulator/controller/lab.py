@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from emulator.clock import MONOTONIC, Clock
+from emulator.controller.ca import Certificates, certify
 from emulator.controller.own import (
     own_spec,
     refuse_missing_images,
@@ -36,6 +37,7 @@ from emulator.impairment import Pair, Trace
 from emulator.plan import make_plan
 from emulator.plan.hosts import VANTAGE
 from emulator.plan.model import HostSpec, Plan, Role
+from emulator.plan.tls import ROOT_FILE, has_tls, trusting
 from emulator.plan.wiring import host_wiring, wan_setup
 from emulator.topology.parse import parse_topology
 from emulator.wan.base import Wan
@@ -62,6 +64,7 @@ class Lab:
     wan: Wan
     measured_ns: dict[tuple[str, str], int] = field(default_factory=dict)  # one-way, by path
     clock: Clock = MONOTONIC
+    certificates: Certificates = field(default_factory=Certificates)
 
     @property
     def name(self) -> str:
@@ -75,7 +78,8 @@ class Lab:
         with ThreadPoolExecutor(GENTLE) as pool:
             handles = list(pool.map(lambda host: self.engine.start(self.name, host), hosts))
         self.wan.wire([(host_wiring(self.plan, self.spec(h.host)), h.pid) for h in handles])
-        self._ask_all("configure", {host: configuration(self.spec(host)) for host in hosts})
+        told = {host: configuration(self.spec(host), self.certificates) for host in hosts}
+        self._ask_all("configure", told)
 
     def run_daemons(self, hosts: Iterable[str]) -> None:
         """Start every daemon of these hosts that does not run, and what users put beside them."""
@@ -123,10 +127,11 @@ class Lab:
             raise NetemuError(f"{op} failed on {len(bad)} host(s), first on {host}: {why}")
 
 
-def configuration(spec: HostSpec) -> dict[str, object]:
-    """What a host's init is told of its files and daemons."""
+def configuration(spec: HostSpec, certificates: Certificates) -> dict[str, object]:
+    """What a host's init is told of its files and daemons, at every boot."""
     return {
-        "files": dict(spec.files),
+        "files": {**spec.files, **certificates.public()},
+        "secrets": certificates.secret(spec),
         "daemons": [
             {"name": d.name, "argv": list(d.argv), "waits_for": d.waits_for} for d in spec.daemons
         ],
@@ -152,7 +157,7 @@ def bring_up(
             f"a lab {plan.lab!r} is here already; remove it: netemu down {plan.lab}, "
             f"or give this one another --name"
         )
-    lab = Lab(plan, engine, connect(engine, plan.lab), clock=clock)
+    lab = Lab(plan, engine, connect(engine, plan.lab), clock=clock, certificates=certify(plan))
     progress("containers", 0.0)
     _claim(lab, image)
     try:
@@ -197,6 +202,8 @@ def _make(lab: Lab, image: str, progress: Progress) -> None:
         handle = engine.start(plan.lab, host.name)
         if host.own is not None:
             engine.create(own_spec(plan, host, host.own))
+            if root := lab.certificates.public():
+                engine.put(plan.lab, host.own.name, {p: t.encode() for p, t in root.items()})
         return handle
 
     with ThreadPoolExecutor(POOL) as pool:
@@ -204,7 +211,7 @@ def _make(lab: Lab, image: str, progress: Progress) -> None:
         made += [pool.submit(make, host) for host in plan.hosts]
         try:
             made[0].result()
-            lab.wan.setup(wan_setup(plan))
+            lab.wan.setup(wan_setup(plan, lab.certificates.told()))
             for done, future in enumerate(made, start=1):
                 future.result()
                 progress("containers", 0.6 * done / len(made))
@@ -279,7 +286,8 @@ def attach(name: str, engine: Engine, connect: Connect) -> Lab:
         )
     wan = connect(engine, name)
     try:
-        return Lab(_plan_told(name, wan.plan()), engine, wan)
+        told = wan.plan()
+        return Lab(_plan_told(name, told), engine, wan, certificates=Certificates.of(told))
     except BaseException:
         wan.close()
         raise
@@ -334,13 +342,14 @@ def wan_spec(plan: Plan, image: str) -> ContainerSpec:
 
 def host_spec(plan: Plan, host: HostSpec, image: str) -> ContainerSpec:
     """A host's container: our init, the plan's kernel settings, nothing else."""
+    trust = trusting(ROOT_FILE) if has_tls(plan) else {}
     return ContainerSpec(
         lab=plan.lab,
         host=host.name,
         name=host.container,
         image=image,
         command=("python3", "-s", "-m", "emulator.node.init"),
-        environment={"NETEMU_HOST": host.name, "NETEMU_SITE": host.site},
+        environment={"NETEMU_HOST": host.name, "NETEMU_SITE": host.site, **trust},
         sysctls=host.sysctls,
         cap_add=host.cap_add,
         cpu_shares=host.cpu_shares,

@@ -20,7 +20,8 @@ are ok, and requests are judged by their start, so a request that hangs delays n
   connections ends it sooner. `stream` stalls first
   and then attempts again and again; an attempt that was given the old address holds it up: see
   `_stream_attempt_s`.
-* **connect**: a handshake with the new region. **resume**: until the schedule's next request.
+* **connect**: a handshake with the new region, and TLS 1.3's where it speaks that. **resume**:
+  until the schedule's next request.
 
 The bounds hold for a region cut from everybody, its name servers' paths intact, name servers alive.
 The loss of a region's edge host alone is the same: nobody reaches the region but through it. No
@@ -105,6 +106,18 @@ class Failover:
         rest of a TTL in whole seconds, so until up to 1 s after the resolver drops the answer."""
         held_s = self.lookups.told_ttl_s if self.load.cache_s == TTL_CACHE else self.load.cache_s
         return held_s + self.lookups.ask_s / 2 if held_s else 0.0
+
+    @property
+    def connect_s(self) -> float:
+        """Until a new connection to the new region can be asked (TLS: RFC 8446, 2)."""
+        is_secured = self.service.tls and self.load.kind != "stream"
+        return self.new_rtt_s * (2 if is_secured else 1)
+
+    @property
+    def keeps_opening(self) -> bool:
+        """Whether HTTP connections to the lost region still open: a frozen one's kernel completes
+        handshakes, but not those of TLS."""
+        return self.fault == "freeze" and not self.service.tls
 
     @property
     def message_gap_s(self) -> float:
@@ -220,7 +233,7 @@ def _asks_within_s(city: City, lookups: Lookups, load: Load) -> float:
 
 
 def _http(way: Failover) -> Bound:
-    return _bound(way, client_s=way.held_s, connect_s=way.new_rtt_s, words="")
+    return _bound(way, client_s=way.held_s, connect_s=way.connect_s, words="")
 
 
 def _udp(way: Failover) -> Bound:
@@ -236,7 +249,7 @@ def _keepalive(way: Failover) -> Bound:
     if way.lookups.is_stale and pool_s > way.expiry_s:  # nobody else may have asked meanwhile
         pool_s += way.asked_s + way.lookups.fetch_s
     client_s = max(way.told_s, pool_s) - way.expiry_s
-    return _bound(way, client_s=client_s, connect_s=way.new_rtt_s, words=words)
+    return _bound(way, client_s=client_s, connect_s=way.connect_s, words=words)
 
 
 def _pool_s(way: Failover) -> float:
@@ -244,13 +257,13 @@ def _pool_s(way: Failover) -> float:
     latest; 0 without one.
 
     Silent ones are used up, one a request. A crash resets them at once. A frozen region's kernel
-    still completes handshakes, so the pool is refilled from it until DNS has moved.
+    still completes handshakes, so without TLS the pool is refilled from it until DNS has moved.
     """
     lifetime_s = math.inf if way.load.lifetime_s is None else way.load.lifetime_s
     used_up_s = min((way.load.connections or 0) / way.load.rate, lifetime_s)
     if way.fault == "crash":
         return 0.0
-    return way.told_s + used_up_s if way.fault == "freeze" and used_up_s else used_up_s
+    return way.told_s + used_up_s if way.keeps_opening and used_up_s else used_up_s
 
 
 def _stream(way: Failover) -> Bound:
@@ -261,7 +274,7 @@ def _stream(way: Failover) -> Bound:
         began_s = _stream_attempt_s(way)
         words = f"; the first attempt after that begins by {began_s:.1f} s"
     client_s = max(0.0, began_s - way.expiry_s)  # the attempt's own lookup may be the fetch
-    return _bound(way, client_s=client_s, connect_s=way.new_rtt_s, words=words)
+    return _bound(way, client_s=client_s, connect_s=way.connect_s, words=words)
 
 
 _BOUNDS = {"http": _http, "keepalive": _keepalive, "stream": _stream, "udp": _udp}

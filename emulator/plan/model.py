@@ -120,6 +120,20 @@ class ServiceSpec:
     policy: Policy  # members resolved: all of them have the service
     dns: DnsPolicy  # the rest of what the user wrote
     checkers: tuple[str, ...]  # sites whose checks decide, in any case: the name servers'
+    tls: bool = False  # up to the balancer
+
+    @property
+    def protocol(self) -> str:
+        """What clients speak to the balancer, as far as it understands them."""
+        if self.balance == "l7":
+            return "https" if self.tls else "http"
+        return "tls" if self.tls else "tcp"
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        scheme, usual = ("https", 443) if self.tls else ("http", 80)
+        return f"{scheme}://{self.fqdn}{'' if self.port == usual else f':{self.port}'}/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from emulator.plan.model import HostSpec, OwnSpec, Plan, ServiceSpec
+from emulator.plan.tls import ROOT_FILE, has_tls, trusting
 from emulator.topology.model import Image, Service
 
 IMAGE = "image"  # what logs and tables call the user's container beside a host's daemons
@@ -36,6 +37,7 @@ def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
 def _own(
     plan: Plan, host: HostSpec, image: Image, built: str, told: dict[str, str], patience_s: float
 ) -> OwnSpec:
+    trust = trusting(ROOT_FILE) if has_tls(plan) else {}
     everybody = {
         "NETEMU_LAB": plan.lab,
         "NETEMU_HOST": host.name,
@@ -47,7 +49,7 @@ def _own(
         image=image.name or built,
         build=image.build,
         command=image.command,
-        environment={**image.environment, **everybody, **told},
+        environment={**trust, **image.environment, **everybody, **told},
         cpus=image.cpus,
         memory=image.memory,
         start_timeout_s=patience_s,

@@ -298,14 +298,14 @@ def _refilled_s(way: Failover, told_s: float) -> float:
         return told_s
     lifetime_s = math.inf if load.lifetime_s is None else load.lifetime_s
     used_up_s = min((load.connections or 0) / load.rate, lifetime_s)
-    used_up_s += told_s if way.fault == "freeze" else 0.0
+    used_up_s += told_s if way.keeps_opening else 0.0
     if used_up_s <= told_s:
         return told_s
     since_s = max(told_s, patience_s)
-    attempting = 0.0 if way.fault == "freeze" else load.rate * (since_s - patience_s)
+    attempting = 0.0 if way.keeps_opening else load.rate * (since_s - patience_s)
     cycle_s = way.timeouts.connect_s + POOL_BACK_OFF_S
     needed = 1 + math.ceil(load.rate * way.new_rtt_s)
-    replaced_s = since_s + needed / (load.rate + attempting / cycle_s) + way.new_rtt_s
+    replaced_s = since_s + needed / (load.rate + attempting / cycle_s) + way.connect_s
     return max(told_s, min(used_up_s, replaced_s))
 
 

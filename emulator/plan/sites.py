@@ -97,6 +97,7 @@ def _service(topology: Topology, service: Service, k: int, numbers: dict[str, in
         policy=resolve(service.dns.policy, tuple(r.name for r in regions), topology),
         dns=service.dns,
         checkers=check.checkers or tuple(server.name for server in topology.name_servers),
+        tls=service.tls,
     )
 
 

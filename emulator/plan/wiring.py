@@ -51,8 +51,9 @@ def host_wiring(plan: Plan, host: HostSpec) -> HostWiring:
     )
 
 
-def wan_setup(plan: Plan) -> WanSetup:
-    """The sites, the path table and what the keeper holds for those who attach later."""
+def wan_setup(plan: Plan, beside: Mapping[str, str] | None = None) -> WanSetup:
+    """The sites, the path table and what the keeper holds for those who attach later: the plan,
+    and `beside` it what no plan says."""
     numbers = {site.name: site.number for site in plan.sites}
     macs = {
         interface.mac: numbers[host.site]
@@ -64,6 +65,11 @@ def wan_setup(plan: Plan) -> WanSetup:
         sites=tuple((s.number, s.name, s.lan_prefix is not None) for s in plan.sites),
         macs=macs,
         paths=tuple((numbers[p.source], numbers[p.target], p.impairment) for p in plan.paths),
-        plan={"lab": plan.lab, "topology": plan.topology.source, "digest": plan.digest},
+        plan={
+            "lab": plan.lab,
+            "topology": plan.topology.source,
+            "digest": plan.digest,
+            **(beside or {}),
+        },
         driver=plan.topology.driver,
     )

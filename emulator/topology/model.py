@@ -118,6 +118,7 @@ class Service:
     image: Image | None = None  # None: the built-in server
     health: str = "/healthz"  # what the balancer asks its servers for; "tcp": only to connect
     start_timeout_s: float = 60.0  # an image's servers must be well by then
+    tls: bool = False  # clients speak it to the balancer, where it ends
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from emulator.topology.places import locate
 from emulator.topology.policies import Known
 from emulator.topology.resolvers import check_resolvers, read_resolver
 from emulator.topology.services import check_aliases, read_services, service_names
+from emulator.topology.tls import check_tls
 from emulator.topology.wan import check_paths, read_driver
 from emulator.yamlfile import Document, Entry, Fields, read_text
 
@@ -101,6 +102,8 @@ def _read_topology(top: Fields) -> Topology:
     services = read_services(top.get("services"), policy, known, regions)
     _check_service_names(top, services, servers)
     _check_images(top, regions, services)
+    zone = top.value("zone", zone_name, f"{name}.test")
+    _check_tls(top, services, zone)
     paths, kernel, traffic = (top.get(key) for key in ("paths", "kernel", "traffic"))
     settings, driver = read_paths(paths, sites) if paths else (), read_driver(top.get("wan"))
     rate, asked_path = _read_traffic(traffic) if traffic else (5.0, "/")
@@ -108,7 +111,7 @@ def _read_topology(top: Fields) -> Topology:
         check_paths(driver, paths, settings)
     return Topology(
         name=name,
-        zone=top.value("zone", zone_name, f"{name}.test"),
+        zone=zone,
         regions=regions,
         cities=cities,
         name_servers=servers,
@@ -168,6 +171,13 @@ def _check_images(top: Fields, regions: tuple[Region, ...], services: tuple[Serv
             if written and service.name in region.images:
                 here = written.named()[region.name].named()["services"].named()[service.name]
                 check_image(region.image_of(service), here)
+
+
+def _check_tls(top: Fields, services: tuple[Service, ...], zone: str) -> None:
+    written = top.get("services")
+    for service in services:
+        if written:
+            check_tls(service, written.named()[service.name], zone)
 
 
 def _read_cities(entry: Entry | None) -> tuple[City, ...]:

@@ -203,7 +203,8 @@ def _service() -> Schema:
     port = _integer(1, 65535, "Not 7, the echo's.") | {"not": {"const": 7}}
     service = _object(
         {
-            "port": port | {"description": "What clients connect to; default 80. Not 7."},
+            "port": port
+            | {"description": "What clients connect to; default 80 (tls: 443). Not 7."},
             "target_port": port | {"description": "What servers listen on; default 8080. Not 7."},
             "balance": {"enum": ["l4", "l7"], "description": "TCP or HTTP; default l7."},
             "rules": {"type": "array", "items": _rule(), "description": "Only for l7."},
@@ -213,6 +214,7 @@ def _service() -> Schema:
             **_image(),
             "health": _text("^(tcp|/.*)$", "What the balancer asks servers for: a path, or tcp."),
             "start_timeout": _duration("An image's servers must be well by then; default 60s."),
+            "tls": _YES_NO | {"description": "TLS to the balancer, where it ends; default no."},
         }
     )
     return {"oneOf": [service, {"type": "null"}]}

@@ -12,16 +12,17 @@ from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
 from emulator.topology.images import IMAGE_KEYS, TCP, check_image, health, read_image
 from emulator.topology.model import APEX, Balance, DnsPolicy, Region, Rule, Service
 from emulator.topology.policies import Known
+from emulator.topology.tls import HTTPS_PORT, yes_or_no
 from emulator.yamlfile import Entry
 
 SERVICE_KEYS = (
     "port", "target_port", "balance", "rules", "dns", "drain_timeout", "names", *IMAGE_KEYS,
-    "health", "start_timeout",
+    "health", "start_timeout", "tls",
 )  # fmt: skip
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
 LATER_SERVICE = (
-    "protocols", "tls", "anycast", "servers", "volumes", "files", "depends_on", "entrypoint",
+    "protocols", "anycast", "servers", "volumes", "files", "depends_on", "entrypoint",
 )  # fmt: skip
 DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
@@ -74,7 +75,9 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
         return Service(name, dns=policy)
     fields, default = entry.fields(SERVICE_KEYS, LATER_SERVICE), Service(name)
     dns, rules, names = fields.get("dns"), fields.get("rules"), fields.get("names")
-    image, port = read_image(fields), fields.value("port", _port, default.port)
+    tls = fields.value("tls", yes_or_no, default.tls)
+    image = read_image(fields)
+    port = fields.value("port", _port, HTTPS_PORT if tls else default.port)
     balance = fields.value("balance", _BALANCE, default.balance)
     asked = default.health if image is None else "/" if balance == "l7" else TCP
     return Service(
@@ -89,6 +92,7 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
         image=image,
         health=fields.value("health", health, asked),
         start_timeout_s=fields.value("start_timeout", duration("1s", "1h"), 60.0),
+        tls=tls,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ssl
 from dataclasses import dataclass, fields
 from time import monotonic_ns
 from typing import NamedTuple
@@ -55,6 +56,7 @@ class Pending:
     lookup: int | None = None
     connecting: int | None = None
     connected: int | None = None
+    secured: int | None = None
     sent: int | None = None
     first: int | None = None
     end: int | None = None
@@ -78,6 +80,7 @@ class City:
         self.sink = sink
         self.resolver = Resolver(loop, config.asks, config.fqdn)
         self.caches = {kind: Cache(self.resolver) for kind in KINDS}
+        self.tls = _trusting(config.root) if config.root else None
         self.in_flight = 0
         self._numbers: dict[str, int] = {}
         self._second = _Second()
@@ -139,6 +142,14 @@ class City:
                 in_flight=self.in_flight,
             )
         )
+
+
+def _trusting(root: str) -> ssl.SSLContext:
+    """What the service shows must be signed by the root in this file, and be the service's."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(root)
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class _Second:

@@ -66,6 +66,7 @@ class Config:
     response_ns: int
     loads: Mapping[str, Load]
     udp_port: int = UDP_PORT
+    root: str = ""  # file of the certificate that https is trusted by; "": the service has none
     _seen: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -89,12 +90,13 @@ class Config:
             response_ns=round(timeouts["response_s"] * NS_PER_S),
             loads=loads_from_json(data["loads"]),
             udp_port=data.get("udp_port", UDP_PORT),
+            root=service.get("root", ""),
         )
 
     @property
     def host(self) -> str:
-        """The Host header: with the port where it is not HTTP's own."""
-        return self.fqdn if self.port == 80 else f"{self.fqdn}:{self.port}"
+        """The Host header: with the port where it is not the scheme's own."""
+        return self.fqdn if self.port == (443 if self.root else 80) else f"{self.fqdn}:{self.port}"
 
     def region_of(self, address: str) -> str:
         """The region whose prefix holds the address, "" if none does."""

@@ -1,4 +1,4 @@
-"""One attempt to reach the service over TCP: lookup, then connect."""
+"""One attempt to reach the service over TCP: lookup, then connect, then TLS where it speaks it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from emulator.node.client.city import City, Failure, Pending, failure_of
 from emulator.node.client.loop import Timer
 from emulator.node.client.resolver import Answer
 from emulator.node.client.schedule import FOREVER
+from emulator.node.client.tls import Handshake
 
 
 @dataclass(slots=True)
@@ -25,6 +26,7 @@ class Dialled:
     lookup: int | None = None
     connecting: int | None = None
     connected: int | None = None
+    secured: int | None = None
     address: str = ""
     port: int = 0
 
@@ -33,6 +35,7 @@ class Dialled:
         pending.lookup = self.lookup
         pending.connecting = self.connecting
         pending.connected = self.connected
+        pending.secured = self.secured
         pending.address = self.address
         pending.port = self.port
 
@@ -48,7 +51,7 @@ def lookup_failure(answer: Answer) -> Failure | None:
 
 def dial(city: City, client: str, done: Callable[[Dialled], None], deadline: int = FOREVER) -> None:
     """Look the name up and connect as `client` (a kind) does, each within the city's timeout,
-    both before `deadline`.
+    both before `deadline`. A TLS handshake is part of the connect.
 
     Calls `done` exactly once, possibly before this returns.
     """
@@ -61,11 +64,14 @@ class _Dial:
     ) -> None:
         self._city = city
         self._names = city.caches[client]
-        self._port = city.config.echo_port if client == "stream" else city.config.port
+        is_echo = client == "stream"
+        self._port = city.config.echo_port if is_echo else city.config.port
+        self._tls = None if is_echo else city.tls
         self._done = done
         self._deadline = deadline
         self._result = Dialled()
         self._timer: Timer | None = None
+        self._handshake: Handshake | None = None
 
     def begin(self) -> None:
         limit = min(self._city.config.lookup_ns, self._deadline - monotonic_ns())
@@ -103,26 +109,45 @@ class _Dial:
     def _connected(self, _mask: int) -> None:
         now = monotonic_ns()
         sock = self._result.sock
-        assert sock is not None and self._timer is not None  # noqa: S101 - set by _connect
-        self._timer.cancel()
+        assert sock is not None  # noqa: S101 - set by _connect
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            self._drop()
-            self._fail(failure_of(number))
+            self._drop(failure_of(number))
             return
         self._city.loop.forget(sock.fileno())
         self._result.connected = now
-        self._done(self._result)
+        if self._tls is None:
+            self._finish()
+            return
+        self._handshake = Handshake(self._city, sock, self._shaken)
+        self._handshake.begin(self._tls)
+
+    def _shaken(self, failure: Failure | None) -> None:
+        assert self._handshake is not None  # noqa: S101 - it calls us
+        self._result.sock = self._handshake.sock
+        if failure:
+            self._drop(failure)
+            return
+        self._result.secured = monotonic_ns()
+        self._finish()
 
     def _give_up(self) -> None:
-        self._drop()
-        self._fail(Failure("timeout", "connect", "us"))
+        if self._handshake is not None:
+            self._result.sock = self._handshake.sock
+        phase = "connect" if self._result.connected is None else "handshake"
+        self._drop(Failure("timeout", phase, "us"))
 
-    def _drop(self) -> None:
+    def _drop(self, failure: Failure) -> None:
         sock, self._result.sock = self._result.sock, None
         if sock is not None:
             self._city.loop.close(sock)
+        self._fail(failure)
 
     def _fail(self, failure: Failure) -> None:
         self._result.failure = failure
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._done(self._result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import select
 import socket
 from collections.abc import Callable
@@ -10,10 +9,11 @@ from time import monotonic_ns
 
 import h11
 
-from emulator.node.client.city import City, Failure, Pending, failure_of
+from emulator.node.client.city import City, Failure, Pending
 from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
 from emulator.node.client.loop import Timer
+from emulator.node.client.tls import NOT_YET, failure_from, leave
 
 # What a server may say before it closes a connection on which nothing was ever asked (HAProxy
 # does, after its `timeout http-request`).
@@ -66,14 +66,15 @@ class Link:
         return self.closed is None
 
     def close(self, closed_by: str, detail: str) -> None:
+        """Once it is at rest; again: nothing."""
         if self.closed is None:
             self.closed = (closed_by, detail)
-            self._city.loop.close(self._sock)
+            leave(self._city.loop, self._sock)
 
     def _readable(self, _mask: int) -> None:
         try:
             data = self._sock.recv(65536)
-        except BlockingIOError:
+        except NOT_YET:
             return
         except OSError as error:
             self._broken(error)
@@ -125,7 +126,7 @@ class Link:
             self._end(None)
 
     def _broken(self, error: OSError) -> None:
-        failure = failure_of(error.errno or errno.EIO)
+        failure = failure_from(error)
         if self._pending is not None:
             self._fail(failure)
             return
@@ -136,7 +137,9 @@ class Link:
         self._fail(Failure("timeout", "response", "us"))
 
     def _fail(self, failure: Failure) -> None:
-        self.close(failure.closed_by or "us", failure.detail)
+        if self.closed is None:
+            self.closed = (failure.closed_by or "us", failure.detail)
+            self._city.loop.close(self._sock)
         self._end(failure)
 
     def _end(self, failure: Failure | None) -> None:

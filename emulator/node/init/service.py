@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 
 from emulator.node.children import Children
 from emulator.node.init.daemons import Daemons
@@ -102,12 +103,16 @@ class Service:
         self._loop.start(serve())
 
     async def op_configure(
-        self, files: dict[str, str], daemons: list[dict[str, Any]]
+        self,
+        files: dict[str, str],
+        daemons: list[dict[str, Any]],
+        secrets: dict[str, str] | None = None,
     ) -> dict[str, Any]:
+        """`secrets`: files that only root may read."""
         for path, text in files.items():
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            _write(path, text, 0o644)
+        for path, text in (secrets or {}).items():
+            _write(path, text, 0o600)
         self._daemons.configure(daemons)
         return {}
 
@@ -151,6 +156,12 @@ class Service:
 
     async def op_status(self) -> dict[str, Any]:
         return {"daemons": self._daemons.status()}
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8", opener=partial(os.open, mode=mode)) as file:
+        file.write(text)
 
 
 def _signal_number(name: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from emulator.plan import addressing
 from emulator.plan.model import HostSpec, Plan
+from emulator.plan.tls import ROOT_FILE
 from emulator.scenario.model import Load
 from emulator.topology.model import CLIENT_KINDS
 
@@ -22,6 +23,7 @@ def render_client(plan: Plan, host: HostSpec) -> str:
             "fqdn": service.fqdn,
             "port": service.port,
             "path": plan.topology.asked_path,
+            **({"root": ROOT_FILE} if service.tls else {}),
             "echo_port": addressing.ECHO_PORT,
         },
         "regions": {s.name: [s.public_prefix] for s in plan.sites if s.kind == "region"},

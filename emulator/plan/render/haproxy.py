@@ -24,6 +24,7 @@ from emulator.plan import addressing
 from emulator.plan.hosts import HAPROXY_SOCKET, lan_address
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
 from emulator.plan.own import image_of
+from emulator.plan.tls import certificate_file
 from emulator.topology.images import TCP
 from emulator.topology.model import Rule, Service
 
@@ -57,8 +58,8 @@ defaults
 _HTTP_FRONTEND = """
 frontend {name}
   mode http
-  bind {address}:{port}
-  http-request disable-l7-retry unless {{ method {idempotent} }}
+  bind {address}:{port}{tls}
+{secure}  http-request disable-l7-retry unless {{ method {idempotent} }}
   http-after-response set-header X-Netemu-Region {region}
   http-after-response set-header Connection close if {{ var(proc.closing) -m bool }}
 {rules}  default_backend {backend}
@@ -67,7 +68,7 @@ frontend {name}
 _TCP_FRONTEND = """
 frontend {name}
   mode tcp
-  bind {address}:{port}
+  bind {address}:{port}{tls}
   default_backend {backend}
 """
 
@@ -88,6 +89,7 @@ _HTTP_CHECK = """\
   http-check send meth GET uri {path} ver HTTP/1.1 hdr Host {host}
   http-check expect status {good}
 """
+_TELL_THE_SERVER = "  http-request set-header X-Forwarded-Proto https\n"  # how it was asked
 _NAME_THE_SERVER = "  http-response set-header X-Netemu-Server {region}/%s\n"
 
 _HEALTH_FRONTEND = """
@@ -139,11 +141,21 @@ def _frontend(service: ServiceSpec, site: SiteSpec, written: Service) -> str:
         name=f"fe-{service.name}",
         address=service.addresses[site.name],
         port=service.port,
+        tls=_tls(service),
+        secure=_TELL_THE_SERVER if service.tls else "",
         idempotent=IDEMPOTENT,
         region=site.name,
         rules="".join(f"  {line}\n" for line in _rules(written.rules)),
         backend=backend_name(service.name),
     )
+
+
+def _tls(service: ServiceSpec) -> str:
+    """HAProxy would offer HTTP/2 by itself, whose connections a drain cannot end one by one."""
+    if not service.tls:
+        return ""
+    protocols = " alpn http/1.1" if service.balance == "l7" else ""
+    return f" ssl crt {certificate_file(service.name)} ssl-min-ver TLSv1.2{protocols}"
 
 
 def _health_frontend(service: ServiceSpec, site: SiteSpec) -> str:
@@ -198,6 +210,7 @@ def _echo(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) ->
         name="fe-echo",
         address=service.addresses[site.name],
         port=addressing.ECHO_PORT,
+        tls="",
         backend=ECHO_BACKEND,
     )
     yield _BACKEND.format(
