@@ -10,6 +10,7 @@ from types import FrameType
 
 import click
 
+from emulator.cli.ca import ca
 from emulator.cli.common import on_stop
 from emulator.cli.cuts import flap, partition
 from emulator.cli.dns import dns
@@ -55,7 +56,7 @@ def cli() -> None:
 
 for command in (up, status, watch, traffic, path_, kill, partition, flap, heal, down, run, report,
                 compare, init, plan, graph, validate, schema, doctor, image, exec_, shell, proxy_,
-                logs, pcap, flows, dns):  # fmt: skip
+                ca, logs, pcap, flows, dns):  # fmt: skip
     cli.add_command(command)
 
 

@@ -53,8 +53,9 @@ def up(file: Path, name: str | None, is_replacing: bool, as_json: bool) -> None:
 
     \b
     --json: lab, containers, regions, cities, name_servers, hosts (host, role, addresses, image),
-    services, paths (rtt_set_ms, rtt_measured_ms), sent_to, light_traffic, ready_s, timings (ms by
-    stage), already_up.
+    services (name, port, balance, protocol, addresses), root (PEM: what https is trusted by; "" where
+    no service is tls), paths (rtt_set_ms, rtt_measured_ms), sent_to, light_traffic, ready_s,
+    timings (ms by stage), already_up.
     """
     refuse_scenario(file)
     topology = load_topology(file)
@@ -161,9 +162,10 @@ def status(name: str | None, as_json: bool) -> None:  # noqa: FBT001
     netemu status two-region --json
 
     \b
-    --json, of one lab: lab, hosts (container, daemons), faults, balancers, routing, name_servers
-    (services as each holds them; asked: what it counted), now_ns, traffic, wire, paths. Where none
-    or several run and none was named: labs, with their number of containers.
+    --json, of one lab: lab, services (as of up), hosts (container, daemons), faults, balancers,
+    routing, name_servers (services as each holds them; asked: what it counted), now_ns, traffic,
+    wire, paths. Where none or several run and none was named: labs, with their number of
+    containers.
     """
     engine = DockerEngine()
     names = lab_names(engine)

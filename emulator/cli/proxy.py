@@ -10,6 +10,7 @@ from dataclasses import asdict
 
 import click
 
+from emulator.cli.ca import trust_here
 from emulator.cli.common import attached, json_option, lab_option
 from emulator.controller.inject import host_named
 from emulator.controller.lab import WAN, Lab
@@ -42,8 +43,8 @@ def proxy_(
     netemu proxy paris -- pytest tests/
 
     With COMMAND it lasts as long as that, which finds it in its environment (http_proxy,
-    https_proxy, all_proxy) and whose exit code is ours. Without, it says where names lead to, and
-    when that changes.
+    https_proxy, all_proxy; where a service is tls, also what makes it trust the lab) and whose exit
+    code is ours. Without, it says where names lead to, and when that changes.
 
     --json: a line with lab, host, proxy; then one for each connection: name, port, address, why
     there is none, ms of lookup and connect.
@@ -54,8 +55,8 @@ def proxy_(
             raise UsageError("the WAN makes no connections; name a city or a host")
         running_container(lab.name, source)
         if command:
-            with proxy(lab, source, port) as opened:
-                return _run(command, opened)
+            with proxy(lab, source, port) as opened, trust_here(lab) as trust:
+                return _run(command, {**os.environ, **opened.environment, **trust})
         told = _json_lines if as_json else News(lab.plan).tell
         with proxy(lab, source, port, told) as opened:
             _introduce(lab, opened, as_json=as_json)
@@ -63,9 +64,9 @@ def proxy_(
         return Exit.PASSED
 
 
-def _run(command: tuple[str, ...], opened: Proxy) -> int:
+def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
     try:
-        done = subprocess.run(command, env={**os.environ, **opened.environment}, check=False)
+        done = subprocess.run(command, env=environment, check=False)
     except OSError as error:
         raise UsageError(f"cannot run {command[0]}: {error.strerror}") from error
     return done.returncode if done.returncode >= 0 else 128 - done.returncode
@@ -75,10 +76,12 @@ def _introduce(lab: Lab, opened: Proxy, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"lab": lab.name, "host": opened.host, "proxy": opened.address}))
         return
-    service = lab.plan.services[0]
-    url = f"http://{service.fqdn}{'' if service.port == 80 else f':{service.port}'}/"
+    url = lab.plan.services[0].url
+    trust = "--cacert root.pem " if url.startswith("https") else ""
     click.echo(f"{opened.host} of {lab.name}: SOCKS5 and HTTP on {opened.address}; Ctrl-C ends it")
-    click.echo(f"  curl -x http://{opened.address} {url}")
+    if trust:
+        click.echo(f"  netemu ca --lab {lab.name} > root.pem")
+    click.echo(f"  curl {trust}-x http://{opened.address} {url}")
     click.echo(f"  chromium --proxy-server=socks5://{opened.address} {url}")
     click.echo(f"  export http_proxy=http://{opened.address} https_proxy=http://{opened.address}")
 

@@ -9,7 +9,7 @@ from emulator.controller.dns import metrics, name_server_states, name_servers
 from emulator.controller.lab import Lab
 from emulator.controller.scrape import read_scrape, totals
 from emulator.engine.base import ContainerHandle, ContainerState
-from emulator.plan.model import HostSpec
+from emulator.plan.model import HostSpec, Plan
 from emulator.plan.own import IMAGE
 from emulator.plan.sent import sent_cities
 
@@ -34,10 +34,8 @@ def world(lab: Lab) -> dict[str, Any]:
             | ({"image": h.own.image} if h.own is not None else {})
             for h in plan.hosts
         ],
-        "services": [
-            {"name": s.fqdn, "port": s.port, "balance": s.balance, "addresses": dict(s.addresses)}
-            for s in plan.services
-        ],
+        "services": _services(plan),
+        "root": lab.certificates.root,
         "paths": [
             {
                 "pair": f"{a}..{b}",
@@ -62,6 +60,19 @@ def world(lab: Lab) -> dict[str, Any]:
         },
         "light_traffic": plan.topology.light_traffic,
     }
+
+
+def _services(plan: Plan) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": service.fqdn,
+            "port": service.port,
+            "balance": service.balance,
+            "protocol": service.protocol,
+            "addresses": dict(service.addresses),
+        }
+        for service in plan.services
+    ]
 
 
 def _pair_ms(a: str, b: str, one_way_ns: dict[tuple[str, str], int]) -> float | None:
@@ -90,6 +101,7 @@ def lab_status(lab: Lab) -> dict[str, Any]:
     latest = lab.wan.latest()
     return {
         "lab": lab.name,
+        "services": _services(lab.plan),
         "hosts": [
             {
                 "host": h.name,

@@ -31,6 +31,12 @@ class NetworkVerbs:
         self._names = names_of(lab.plan)
         self._recording: Recording | None = None
 
+    @property
+    def root(self) -> str:
+        """The root certificate that the lab's https is trusted by, in PEM: for a file, or for
+        `ssl.create_default_context(cadata=...)`. Empty where no service is tls."""
+        return self.lab.certificates.root
+
     @contextmanager
     def proxy(self, host: str, port: int = 0) -> Iterator[Proxy]:
         """SOCKS5 and HTTP on 127.0.0.1 for the length of the block: what goes through it looks

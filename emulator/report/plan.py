@@ -52,13 +52,14 @@ def _render_special(plan: Plan, console: Console) -> None:
 
 def _render_names(plan: Plan, console: Console) -> None:
     """How each service's name is answered, and where the first one's leads."""
-    names = columns_table("  name", "policy", ">ttl", "checks", "by", "profile")
+    names = columns_table("  name", ">port", "policy", ">ttl", "checks", "by", "profile")
     for service in plan.services:
         check = service.dns.health_check
         often = f"{check.kind} {check.interval_s:g} s x {check.fall}"
         regions = " ".join(service.policy.regions())
         names.add_row(
             f"  {' '.join(service.names)}",
+            f"{service.protocol} {service.port}",
             f"{service.policy.kind}: {regions}",
             f"{service.ttl_s} s",
             often,

@@ -40,14 +40,22 @@ def render_world(world: Row, console: Console) -> None:
         role = f"{host['role']}, {host['image']}" if "image" in host else host["role"]
         hosts.add_row(f"  {host['host']}", role, " ".join(host["addresses"]))
     console.print(hosts)
-    for service in world["services"]:
-        where = ", ".join(f"{r} {a}" for r, a in service["addresses"].items())
-        text = f"  {service['name']} port {service['port']} ({service['balance']}): {where}"
-        console.print(text, soft_wrap=True)
+    _render_services(world, console)
+    if world.get("root"):
+        text = "  to trust its https here: netemu ca"
+        console.print(f"{text} --lab {world['lab']} > root.pem", soft_wrap=True)
     _render_paths(world, console)
     if timings := world.get("timings"):
         stages = ", ".join(f"{stage} {ms}" for stage, ms in timings.items())
         console.print(f"  where the time went, ms: {stages}", style="dim", soft_wrap=True)
+
+
+def _render_services(lab: Row, console: Console) -> None:
+    for service in lab["services"]:
+        where = ", ".join(f"{r} {a}" for r, a in service["addresses"].items())
+        what = f"{service['balance']}, {service['protocol']}"
+        text = f"  {service['name']} port {service['port']} ({what}): {where}"
+        console.print(text, soft_wrap=True)
 
 
 def _ready(world: Row) -> str:
@@ -93,6 +101,7 @@ def render_status(status: Row, console: Console) -> None:
         console.print(f"  [red]{fault['kind']}[/] on {target}   (undo: {undo})", soft_wrap=True)
     if not status["faults"]:
         console.print("  no fault is active")
+    _render_services(status, console)
     hosts = columns_table("  host", "role", "container", "daemons")
     for host in status["hosts"]:
         daemons = ", ".join(f"{n} {s}" for n, s in host["daemons"].items()) or "-"
