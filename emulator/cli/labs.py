@@ -53,9 +53,9 @@ def up(file: Path, name: str | None, is_replacing: bool, as_json: bool) -> None:
 
     \b
     --json: lab, containers, regions, cities, name_servers, hosts (host, role, addresses, image),
-    services (name, port, balance, protocol, addresses), root (PEM: what https is trusted by; "" where
-    no service is tls), paths (rtt_set_ms, rtt_measured_ms), sent_to, light_traffic, ready_s,
-    timings (ms by stage), already_up.
+    services (name, port, balance, protocol, addresses), root (what https is trusted by, in PEM),
+    paths (rtt_set_ms, rtt_measured_ms), sent_to, light_traffic, ready_s, timings (ms by stage),
+    already_up.
     """
     refuse_scenario(file)
     topology = load_topology(file)
