@@ -237,3 +237,12 @@ def test_a_line_that_never_ends_is_told_in_pieces(keeper):
     while not found["text"]:
         found = keeper.ok("new_logs", at={"talker": 0}, bytes=4)["talker"]
     assert found == {"text": "0123", "end": 4}
+
+
+def test_a_secret_is_roots_alone(keeper, tmp_path):
+    """As a private key must lie, and all else must be readable for daemons that are not root."""
+    secret, plain = tmp_path / "run" / "key.pem", tmp_path / "etc" / "app.json"
+    files = {str(plain): "{}"}
+    assert keeper.ok("configure", files=files, daemons=[], secrets={str(secret): "key"}) == {}
+    assert (secret.read_text(), secret.stat().st_mode & 0o777) == ("key", 0o600)
+    assert plain.stat().st_mode & 0o777 == 0o644

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import monotonic_ns
 
 from emulator.node.client.city import City, Failure, Pending, failure_of
-from emulator.node.client.loop import Timer
+from emulator.node.client.loop import Conn, Timer
 from emulator.node.client.resolver import Answer
 from emulator.node.client.schedule import FOREVER
 from emulator.node.client.tls import Handshake
@@ -21,7 +21,7 @@ class Dialled:
     """What the attempt came to: an open socket, or a failure. Instants in ns; `lookup` None: no
     answer came, or none was needed."""
 
-    sock: socket.socket | None = None
+    sock: Conn | None = None
     failure: Failure | None = None
     lookup: int | None = None
     connecting: int | None = None
@@ -71,7 +71,6 @@ class _Dial:
         self._deadline = deadline
         self._result = Dialled()
         self._timer: Timer | None = None
-        self._handshake: Handshake | None = None
 
     def begin(self) -> None:
         limit = min(self._city.config.lookup_ns, self._deadline - monotonic_ns())
@@ -109,7 +108,7 @@ class _Dial:
     def _connected(self, _mask: int) -> None:
         now = monotonic_ns()
         sock = self._result.sock
-        assert sock is not None  # noqa: S101 - set by _connect
+        assert isinstance(sock, socket.socket)  # noqa: S101 - set by _connect
         number = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
             self._drop(failure_of(number))
@@ -119,12 +118,11 @@ class _Dial:
         if self._tls is None:
             self._finish()
             return
-        self._handshake = Handshake(self._city, sock, self._shaken)
-        self._handshake.begin(self._tls)
+        handshake = Handshake(self._city, sock, self._tls, self._shaken)
+        self._result.sock = handshake.sock
+        handshake.begin()
 
     def _shaken(self, failure: Failure | None) -> None:
-        assert self._handshake is not None  # noqa: S101 - it calls us
-        self._result.sock = self._handshake.sock
         if failure:
             self._drop(failure)
             return
@@ -132,8 +130,6 @@ class _Dial:
         self._finish()
 
     def _give_up(self) -> None:
-        if self._handshake is not None:
-            self._result.sock = self._handshake.sock
         phase = "connect" if self._result.connected is None else "handshake"
         self._drop(Failure("timeout", phase, "us"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import select
-import socket
 from collections.abc import Callable
 from time import monotonic_ns
 
@@ -13,7 +12,7 @@ from emulator.node.client.city import City, Failure, Pending
 from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
 from emulator.node.client.loop import Timer
-from emulator.node.client.tls import NOT_YET, failure_from, leave
+from emulator.node.client.tls import failure_from, leave
 
 # What a server may say before it closes a connection on which nothing was ever asked (HAProxy
 # does, after its `timeout http-request`).
@@ -27,7 +26,7 @@ class Link:
     def __init__(self, city: City, dialled: Dialled, conn: int, done: Callable[[Link], None]):
         assert dialled.sock is not None  # noqa: S101 - only successful attempts become links
         self._city = city
-        self._sock: socket.socket = dialled.sock
+        self._sock = dialled.sock
         self._done = done
         self._http = h11.Connection(h11.CLIENT)
         self._pending: Pending | None = None
@@ -74,7 +73,7 @@ class Link:
     def _readable(self, _mask: int) -> None:
         try:
             data = self._sock.recv(65536)
-        except NOT_YET:
+        except BlockingIOError:
             return
         except OSError as error:
             self._broken(error)

@@ -13,10 +13,10 @@ import ctypes
 import heapq
 import os
 import select
-import socket
 from collections.abc import Callable
 from itertools import count
 from time import monotonic_ns
+from typing import Protocol
 
 from emulator.clock import NS_PER_S
 from emulator.node.client.schedule import FOREVER
@@ -29,12 +29,30 @@ _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 Handler = Callable[[int], None]
 
 
+class Conn(Protocol):
+    """What is done with a connection once it is open; a socket, or one inside TLS."""
+
+    def recv(self, size: int, /) -> bytes: ...
+
+    def send(self, data: bytes, /) -> int: ...
+
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class _Timespec(ctypes.Structure):
     _fields_ = (("s", ctypes.c_long), ("ns", ctypes.c_long))
 
 
 class _Itimerspec(ctypes.Structure):
     _fields_ = (("interval", _Timespec), ("value", _Timespec))
+
+
+class _Closable(Protocol):
+    def fileno(self) -> int: ...
+
+    def close(self) -> None: ...
 
 
 class Alarm:
@@ -92,7 +110,7 @@ class Loop:
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
-    def close(self, sock: socket.socket) -> None:
+    def close(self, sock: _Closable) -> None:
         """Forget the socket and close it the normal way."""
         self.forget(sock.fileno())
         sock.close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import select
-import socket
 from collections import deque
 from time import monotonic_ns
 
@@ -20,6 +19,7 @@ from emulator.clock import NS_PER_MS
 from emulator.node.client.city import City, Failure, Pending, failure_of
 from emulator.node.client.config import Load
 from emulator.node.client.dial import Dialled, dial
+from emulator.node.client.loop import Conn
 
 BACK_OFF_NS = 100 * NS_PER_MS
 MESSAGES_PER_S = 5  # of one stream
@@ -63,7 +63,7 @@ class _Stream:
         self._streams = streams
         self._city = streams.city
         self._dialled = Dialled()
-        self._sock: socket.socket | None = None
+        self._sock: Conn | None = None
         self._conn = 0
         self._why: Failure | None = None  # of the last failed attempt; None: none has ended yet
         self._waiting: deque[tuple[Pending, bytes]] = deque()
