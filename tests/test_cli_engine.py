@@ -31,6 +31,7 @@ NEEDS_ENGINE = [
     ("exec", "paris", "--", "true"),
     ("shell", "paris"),
     ("logs", "paris"),
+    ("ca",),
     ("pcap", "paris"),
     ("flows", "paris"),
     ("image", "build"),

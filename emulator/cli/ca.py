@@ -17,9 +17,10 @@ from emulator.plan.tls import trusting
 @click.command("ca")
 @lab_option
 def ca(name: str | None) -> None:
-    """Print the root certificate of the lab's own authority, in PEM: what a program or a browser of
-    this machine must trust to see the lab's https. Every lab has another one, and its key was
-    forgotten at `up`: nothing more can be signed with it.
+    """Print the root certificate that the lab's https is trusted by, in PEM.
+
+    For programs and browsers of this machine, behind `netemu proxy`. Every lab has one of its own,
+    made at `up`, and nothing more can be signed with it: its key was forgotten there.
 
     \b
     netemu ca > root.pem
