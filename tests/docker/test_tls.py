@@ -13,13 +13,23 @@ from emulator.errors import Exit
 from emulator.harness.network import NetworkVerbs
 from emulator.plan.tls import ROOT_FILE
 from tests.capture import RST, wait_until
-from tests.cli import netemu
+from tests.cli import ROOT, netemu
 from tests.curl import curl
-from tests.docker.lab import EU_WEST, HOME, NEW_YORK_CLIENT, US_EAST, World, every, running
+from tests.docker.lab import (
+    EU_WEST,
+    HOME,
+    NEW_YORK_CLIENT,
+    US_EAST,
+    World,
+    every,
+    running,
+    running_example,
+)
 
 pytestmark = pytest.mark.docker
 
-URL = "https://www.shop.test/"
+URL, API = "https://www.shop.test/", "https://api.shop.test/"
+API_US_EAST = "198.18.1.2"
 UNTRUSTED = 60  # curl: the peer's certificate cannot be verified
 
 # A server of the user's: says what it was told, and what the service beside it says to its name.
@@ -222,6 +232,10 @@ def test_built_in_clients_recover_over_https(secured: World, how: str) -> None:
     healed = secured.seq()
     wait_until(lambda: served_by("us-east", healed, "http"), "https from us-east", 30)
     assert fingerprint(secured, US_EAST) == before
+    said_by_theirs = secured.run(
+        "new-york/client", "curl", "-sSf", "-m", "5", "--connect-to", f"::{API_US_EAST}:443", API
+    )
+    assert json.loads(str(said_by_theirs["out"]))["ca"] == secured.lab.certificates.root
 
 
 def test_a_drain_loses_no_request_inside_tls(secured: World) -> None:
@@ -239,15 +253,11 @@ def test_a_drain_loses_no_request_inside_tls(secured: World) -> None:
     assert every(secured.requests(since), lambda e: e["outcome"] == "ok")
 
 
-def test_another_lab_of_the_same_file_is_not_trusted(
-    secured: World, engine, image, tmp_path
-) -> None:
-    """The root of one says nothing of the other."""
-    with (
-        running(engine, image, _ONE_REGION) as other,
-        NetworkVerbs(other.lab).proxy("paris") as way,
-    ):
-        codes = []
+def test_the_root_of_another_lab_says_nothing_of_this_one(secured, engine, tmp_path) -> None:
+    """Of the shipped example: every lab makes an authority of its own."""
+    example = ROOT / "topologies" / "two-region-https.yaml"
+    codes = []
+    with running_example(engine, example) as other, NetworkVerbs(other.lab).proxy("paris") as way:
         for lab in (secured.lab, other.lab):
             root = tmp_path / f"{lab.name}.pem"
             root.write_text(lab.certificates.root)
@@ -256,16 +266,3 @@ def test_another_lab_of_the_same_file_is_not_trusted(
             )
             codes.append(said.returncode)
     assert codes == [UNTRUSTED, 0]
-
-
-_ONE_REGION = """\
-netemu: 1
-name: tls
-zone: shop.test
-regions:
-  eu-west: {location: aws:eu-west-1}
-clients:
-  paris: {location: city:Paris/FR}
-services:
-  www: {tls: yes}
-"""
