@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 SCHEMA = 1
 PROVES_NOTHING = "inconclusive: "  # how a note begins that says why nothing may be claimed
+OWN_CLIENT = "own"  # the client kind of requests that the lines of a client of the user's tell of
 CACHES_EMPTIED = "resolvers forget the zone, for the phase of the fault"  # a note
 
 
@@ -66,6 +67,7 @@ class Run(Event):
     # of the first fault: "ns1": s after its last check began, "ttl": s after the resolvers asked
     sent_to: dict[str, dict[str, Any]] = field(default_factory=dict)
     # city -> regions: that DNS may name, because: in words, "" where the round trips say it
+    own_clients: dict[str, str] = field(default_factory=dict)  # city -> image of the user's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +91,8 @@ class Request(Event):
 
     kind: ClassVar[str] = "request"
     city: str
-    client: str  # http, keepalive, stream, udp
-    n: int  # counts from 0 per city and client
+    client: str  # http, keepalive, stream, udp, own
+    n: int  # counts from 0 per city and client; 0 in all of own
     planned: int  # when the schedule wanted it; t - planned is lateness
     outcome: str  # ok, error, timeout, unknown
     detail: str = ""  # error: ECONNRESET, ECONNREFUSED, EOF, NXDOMAIN, SERVFAIL, 503, wrong-region,

@@ -17,6 +17,7 @@ from emulator.events import (
     Generation,
     Health,
     Note,
+    Own,
     Packet,
     Request,
     Run,
@@ -89,6 +90,22 @@ class Story:
     def skip(self, count: int, city: str = "new-york", kind: str = "http") -> Story:
         """Requests that were begun and of which nothing was told."""
         self._numbers[Client(city, kind)] += count
+        return self
+
+    def own(self, at: float, *, city: str = "new-york", **told: Any) -> Story:
+        """A line that a client of the user's writes."""
+        self.events.append(Own(t=ns(at), city=city, told=told))
+        return self
+
+    def attempts(
+        self, start: float, end: float, region: str, /, *, rate: float = 4, **told: Any
+    ) -> Story:
+        """Lines of a client of the user's about attempts that began from `start` to before `end`,
+        and took 30 ms each, or `ms`."""
+        answered = {"ok": True, "ms": 30, "address": ADDRESSES[region]}
+        known: dict[str, Any] = answered | {"server": f"{region}/www-1"} | told
+        for index in range(round((end - start) * rate)):
+            self.own(start + index / rate + known["ms"] / 1000, **known)
         return self
 
     def fault(

@@ -129,3 +129,17 @@ def test_changes_of_paths_are_told_as_they_come_and_a_trace_once():
         "6.0 s  us-east->new-york: as the file says again",
         "7.0 s  end of the scenario",
     ]
+
+
+def test_a_client_of_the_users_is_told_of_by_its_lines():
+    """Those that tell of attempts; by nobody, where they do not say who answered."""
+
+    def line(at_s: float, **said: Any) -> dict[str, Any]:
+        return {"kind": "own", "t": round(at_s * S), "city": "new-york", "told": said}
+
+    events = [line(1, ok=True), line(2, queue=7), line(3, ok=False, error="refused")]
+    events += [line(4 + n / 2, ok=True) for n in range(5)]
+    assert told(events) == [
+        "2.0 s  new-york, own client: first failure, error refused",
+        "3.0 s  new-york, own client: answered again",
+    ]

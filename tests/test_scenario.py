@@ -199,3 +199,13 @@ def test_queries_are_of_no_kind_of_client():
         parse_objective("dns_queries_per_s <= 1 over http")
     with pytest.raises(FileProblems, match="is of a run, not of a window"):
         parse_scenario(HEAD + "steps: []\nsteady_state: [dns_queries_per_s <= 1]\n", "x.yaml")
+
+
+def test_a_client_of_the_users_is_a_kind_for_objectives_and_not_for_traffic():
+    """It asks as it likes, and tells of failures, not of resets."""
+    assert parse_objective("recovery_s <= 40 s from paris over own").client == "own"
+    with pytest.raises(ValueError, match="not of resets; write requests_lost"):
+        parse_objective("resets == 0 over own")
+    text = HEAD + "steps: []\ntraffic: [{over: own, rate: 5/s}]\n"
+    with pytest.raises(FileProblems, match="a client of yours makes its own requests"):
+        parse_scenario(text, "x.yaml")

@@ -251,3 +251,22 @@ def test_no_site_is_on_both_sides_of_a_partition() -> None:
     assert path_problems("{at: 1s, partition: 'paris | us-east, ns1'}") == []
     (both,) = path_problems("{at: 1s, partition: 'tag:edge, paris | us-east'}")
     assert "us-east is on both sides" in both
+
+
+def test_an_objective_over_own_needs_a_client_of_the_users_there() -> None:
+    """In that city, or in any; a misspelt city is told of once."""
+    said = scenario(
+        "steps:\n  - {at: 1s, kill: us-east}\n"
+        "objectives:\n"
+        "  - recovery_s <= 9 s over own\n"
+        "  - recovery_s <= 9 s from new-york over own\n"
+        "  - recovery_s <= 9 s from pariss over own\n"
+    )
+    nowhere = {p.line for p in check_targets(said, NAMES) if "a client of yours" in p.what}
+    assert nowhere == {8, 9, 10}
+    own = replace(NAMES, own_clients=("paris",))
+    problems = [(p.line, p.what, p.hint) for p in check_targets(said, own)]
+    assert problems == [
+        (9, "no client of yours is in 'new-york'", "there is one in paris"),
+        (10, "no city of the lab is called 'pariss'", "did you mean paris?"),
+    ]

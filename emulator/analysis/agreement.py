@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 from emulator.analysis.lateness import LATE_NS
 from emulator.analysis.measurements import Agreement, Disagreement, Spread
+from emulator.analysis.own import own_cities
 from emulator.analysis.packets import Packets
 from emulator.analysis.periods import has_ended
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.wire import port_of
 from emulator.clock import NS_PER_MS
-from emulator.events import PROVES_NOTHING, Connection, Flow, Request
+from emulator.events import OWN_CLIENT, PROVES_NOTHING, Connection, Flow, Request
 
 # A port is used again only after many others, so the same connection is never this far away.
 SAME_CONNECTION_NS = 1_000 * NS_PER_MS
@@ -242,8 +243,9 @@ class _Join:
         return any(since <= began <= connected for began in self._mute.get(flow, ()))
 
     def untold(self, told: set[int]) -> list[Disagreement]:
-        """First SYNs of cities to a service that no client tells of, as far as it must have."""
-        cities = {client.city for client in self._history.requests}
+        """First SYNs of cities to a service that no client tells of, as far as it must have. Where
+        there is a client of the user's they may be its."""
+        cities = {client.city for client in self._history.requests} - own_cities(self._history)
         named = {self._flows.of(city, 0, "") >> 48: city for city in cities}
         found = []
         for flow, t in self.syns.beside(told):
@@ -272,7 +274,7 @@ def _connections(history: History) -> Iterator[_Told]:
         requests = history.requests.get(client, ())
         if client.kind == "http":  # a connection each
             yield from (_asked(client, r) for r in requests if r.connecting and r.port)
-        elif client.kind != "udp":
+        elif client.kind not in {"udp", OWN_CLIENT}:
             began = [r for r in requests if r.connecting and r.port]
             first = {(r.port, r.connecting): r for r in reversed(began)}
             yield from _lasting(history, client, list(first.values()))

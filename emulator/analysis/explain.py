@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from emulator.analysis.measurements import FaultMeasured, Measurements, Milestones, Row, ServerView
+from emulator.analysis.own import asked_in_vain, kept_its_answer
 from emulator.analysis.timeline import History
 from emulator.analysis.words import (
     asker_name,
@@ -16,7 +17,7 @@ from emulator.analysis.words import (
     plural,
 )
 from emulator.clock import NS_PER_S
-from emulator.events import Generation
+from emulator.events import OWN_CLIENT, Generation
 from emulator.units import show_duration
 
 # Shorter parts explain nothing.
@@ -178,8 +179,8 @@ def _city(rows: Sequence[Row], history: History) -> list[str]:
         took = [f"{kind_name(r.client.kind)} ({show_duration(r.recovery_s or 0)})" for r in prompt]
         said.append(f"{city}'s {listed(took)} followed at once.")
     said += [_row(row, city, history) for row in rows if row not in prompt]
-    if moved:
-        said.append(_advice(moved))
+    if heeding := [row for row in moved if not kept_its_answer(row, history)]:
+        said.append(_advice(heeding))
     return [sentence for sentence in said if sentence]
 
 
@@ -275,7 +276,9 @@ def _own_part(row: Row, history: History) -> list[str]:
             " and back-off",
             "keepalive": f"{span} went by while it still used connections to {row.from_region}",
         }
-        if cache := own_cache(history.run, row.client):
+        if row.client.kind == OWN_CLIENT:
+            said.append(_asked_in_vain(row, history) or f"{span} went by before it asked elsewhere")
+        elif cache := own_cache(history.run, row.client):
             said.append(f"{cache} held the old answer for {span}")
         else:
             said.append(waits.get(row.client.kind, f"{span} went by before it asked again"))
@@ -288,6 +291,25 @@ def _own_part(row: Row, history: History) -> list[str]:
         span = show_duration(parts["resume_s"])
         said.append(f"{span} until {until or 'everything was answered again'}")
     return said
+
+
+def _asked_in_vain(row: Row, history: History) -> str:
+    """What an own client did while its resolver had the new answer already; empty where the
+    history shows no attempt."""
+    asked = asked_in_vain(row, history)
+    if not asked:
+        return ""
+    who, span = asker_name(history.run, row.client.city), show_duration(row.parts()["client_s"])
+    said = (
+        f"it went on asking {row.from_region}'s address for {span} after {who} had"
+        f" {row.to_region}'s ({plural(len(asked), 'attempt')})"
+    )
+    if not kept_its_answer(row, history):
+        return said
+    return (
+        f"{said}; whoever asked the resolver by then was told the new one, so it kept the old one"
+        " itself"
+    )
 
 
 def _late_connections(row: Row, history: History) -> int:

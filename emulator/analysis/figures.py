@@ -243,10 +243,12 @@ def _latency_ms(objective: Objective, sample: Sample, unknown: int) -> Bounded:
 
 
 def _region_share(objective: Objective, sample: Sample, unknown: int) -> Bounded:
+    answered = sample.answered()
+    unknown += answered[""] - unknown - sample.failed  # answered, and nobody says by which
     ok = sample.count - unknown - sample.failed
     if not ok:
         return None
-    by_it = sample.answered()[objective.region or ""]
+    by_it = answered[objective.region or ""]
     return by_it / ok, by_it / (ok + unknown), (by_it + unknown) / (ok + unknown)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from emulator.analysis.measurements import Row
+from emulator.analysis.own import kept_its_answer
 from emulator.analysis.timeline import History
 from emulator.analysis.words import asker_name, own_cache, plural
 from emulator.units import show_duration
@@ -95,6 +96,8 @@ def _cache(row: Row, history: History, span: str) -> str:
 
 
 def _client(row: Row, history: History, span: str) -> str:
+    if kept_its_answer(row, history):
+        return f"it kept {row.from_region}'s address itself for {span}"
     if cache := own_cache(history.run, row.client):
         return f"{cache} held the old answer for {span}"
     waits = {

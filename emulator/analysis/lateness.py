@@ -15,7 +15,7 @@ from emulator.analysis.measurements import CitySchedule, Measurements
 from emulator.analysis.periods import run_interval
 from emulator.analysis.timeline import History
 from emulator.clock import NS_PER_MS
-from emulator.events import Request
+from emulator.events import OWN_CLIENT, Request
 
 LATE_NS = 2 * NS_PER_MS
 ON_TIME_SHARE = 0.99
@@ -34,7 +34,8 @@ def schedule_quality(history: History) -> tuple[CitySchedule, ...]:
     )
     cities: defaultdict[str, list[list[Request]]] = defaultdict(list)
     for client, requests in history.requests.items():
-        cities[client.city].append(requests)
+        if client.kind != OWN_CLIENT:  # nobody planned its requests
+            cities[client.city].append(requests)
     _, ends = run_interval(history)
     return tuple(_city_schedule(city, cities[city], episodes, ends) for city in sorted(cities))
 

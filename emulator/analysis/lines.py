@@ -47,6 +47,15 @@ def typed(data: dict[str, Any]) -> Event | None:
     return msgspec.convert(data, cls) if cls else None
 
 
+def as_object(text: str) -> dict[str, Any]:
+    """A JSON object as a history can hold it. ValueError for anything else; Python's own reader
+    takes more, NaN for one, which makes a history that nobody can read."""
+    try:
+        return _objects.decode(text.encode())
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"no JSON object: {error}") from error
+
+
 def read_batches(path: str | Path) -> Iterator[Batch]:
     """The events of a file of JSON lines.
 

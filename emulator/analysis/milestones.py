@@ -9,10 +9,11 @@ from itertools import chain, islice
 from operator import attrgetter
 
 from emulator.analysis.measurements import Held, Milestones, ServerView
+from emulator.analysis.own import unclaimed
 from emulator.analysis.timeline import Client, History
 from emulator.analysis.windows import Evidence
 from emulator.clock import NS_PER_MS
-from emulator.events import Answer, Generation, Health, Request
+from emulator.events import OWN_CLIENT, Answer, Generation, Health, Request
 
 # Name servers are said to disagree when they marked a region further apart than this.
 DISAGREE_NS = 100 * NS_PER_MS
@@ -152,8 +153,10 @@ def _first_lookup(history: History, seen: Evidence, move: Move) -> int | None:
     """When this client was first told another region's address.
 
     A stream says nothing of its lookup, nor does a pool that opens connections before there is a
-    need: the attempt that came to that address stands for it.
+    need: the attempt that came to that address stands for it, as for a client of the user's.
     """
+    if move.client.kind == OWN_CLIENT:
+        return _first_attempt(history, seen, move)
     told = _first(history, seen, move, attrgetter("lookup"))
     if told is not None and not _is_kept_warm(history, move.client):
         return told
@@ -164,12 +167,32 @@ def _first_lookup(history: History, seen: Evidence, move: Move) -> int | None:
     return min((t for t in instants if t >= move.began), default=None)
 
 
+def _first_attempt(history: History, seen: Evidence, move: Move) -> int | None:
+    """By the addresses in its lines; where they tell none, by its first SYN."""
+    if any(request.address for request in seen.requests):
+        return _first(history, seen, move, attrgetter("t"))
+    return _first_on_the_wire(history, move, "syn")
+
+
+def _first_on_the_wire(history: History, move: Move, what: str) -> int | None:
+    """Of an own client, to another region."""
+    there = (
+        t
+        for t, region in unclaimed(history, move.client.city, what)
+        if move.began <= t <= move.recovered + history.patience_ns(move.client.city)
+        and region != move.from_region
+    )
+    return min(there, default=None)
+
+
 def _is_kept_warm(history: History, client: Client) -> bool:
     loads = history.run.loads.get(client.city, {}) if history.run else {}
     return bool(loads.get(client.kind, {}).get("connections"))
 
 
 def _first_handshake(history: History, seen: Evidence, move: Move) -> int | None:
+    if move.client.kind == OWN_CLIENT:
+        return _first_on_the_wire(history, move, "synack")
     opens = (
         c.t
         for c in history.connections[move.client]

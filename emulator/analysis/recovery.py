@@ -95,6 +95,8 @@ def settled(history: History, fault_id: str, now_ns: int) -> bool:
         return False
     for client, seen in _evidence(history).items():
         scene = _scene(history, life, client, seen)
+        if not _was_there(scene):
+            continue
         patience_ns = 2 * (scene.bound_s or _GIVE_UP_S / 2) * NS_PER_S
         if now_ns >= life.began + patience_ns + history.patience_ns(client.city):
             continue

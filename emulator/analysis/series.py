@@ -16,8 +16,9 @@ from emulator.analysis.periods import Interval, has_ended
 from emulator.analysis.timeline import Client, History
 from emulator.events import Connection, Request
 
-# In the column of durations: it failed; nobody knows what became of it.
-FAILED, UNKNOWN = -1, -2
+# In the column of durations: it failed; nobody knows what became of it; it was answered, and nobody
+# knows how soon.
+FAILED, UNKNOWN, UNTIMED = -1, -2, -3
 # A longer gap in the numbers is a broken history, and as unclear.
 _GAP_MAX = 100_000
 _IN_ORDER = attrgetter("planned", "n")
@@ -29,7 +30,7 @@ class Series:
     unknown and stand where the next one started."""
 
     starts: array[int]
-    took_ns: array[int]  # of answered ones; FAILED, UNKNOWN
+    took_ns: array[int]  # of answered ones; FAILED, UNKNOWN, UNTIMED
     regions: Sequence[str]  # that answered
     resets: array[int]  # when a connection ended by an RST; of new ones, when its request started
 
@@ -61,12 +62,12 @@ def series(
         due = r.n + 1
         t, span = r.t, UNKNOWN
         if r.outcome == "ok":
-            span = (r.end or t) - t
+            span = UNTIMED if r.end is None else r.end - t
         elif r.outcome != "unknown":
             t, span = _struck(t, r.end or t, faults), FAILED
         starts.append(t)
         took.append(span)
-        regions.append(r.region if span >= 0 else "")
+        regions.append(r.region if r.outcome == "ok" else "")
         # Lasting connections tell of their resets themselves.
         if r.closed_by == "peer-rst" and r.client == "http":
             resets.append(t)

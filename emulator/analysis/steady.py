@@ -4,6 +4,8 @@ Two ways to look at a window. Live, some of its requests have not told their end
 one as a problem when it began more than `SETTLE_S` before the window's end, or when a client has
 told nothing for that long. Afterwards everything has been told: `kept` looks at every window, one
 beginning each quarter of a window's length, which lies whole in the time that the promise is about.
+
+A client of the user's breaks it by requests that failed, never by its silence: it asks as it likes.
 """
 
 from __future__ import annotations
@@ -19,12 +21,12 @@ from emulator.analysis.figures import (
     show_figure,
     speaks_of,
 )
-from emulator.analysis.periods import has_ended, run_interval
+from emulator.analysis.periods import Interval, has_ended, run_interval
 from emulator.analysis.series import UNKNOWN, Columns, Sample, Series, series
 from emulator.analysis.timeline import Client, FaultLife, History
 from emulator.analysis.windows import UNKNOWN_SHARE
 from emulator.clock import NS_PER_S
-from emulator.events import Run
+from emulator.events import OWN_CLIENT, Run
 from emulator.scenario.model import Expectation, Objective, SteadyState
 
 # A lookup, a handshake and an answer half around the earth and back take no longer; the way of an
@@ -64,7 +66,16 @@ def problems(history: History, steady: SteadyState, end_ns: int) -> tuple[str, .
         samples[client] = Sample.of([told], [(start, end_ns)])
         if (silent := _silence(told, settled, rate)) and samples[client].count:
             found.append(f"{_name(client)}: {silent}")
+    samples |= _own_samples(history, (end_ns - round(steady.over_s * NS_PER_S), end_ns))
     return (*found, *_broken(steady, samples))
+
+
+def _own_samples(history: History, window: Interval) -> Samples:
+    return {
+        client: Sample.of([series(r for r in requests if window[0] <= r.t < window[1])], [window])
+        for client, requests in history.requests.items()
+        if client.kind == OWN_CLIENT
+    }
 
 
 def _silence(told: Series, settled: int, rate: float) -> str:
@@ -105,7 +116,8 @@ def _name(client: Client) -> str:
 
 def _broken(steady: SteadyState, samples: Samples) -> tuple[str, ...]:
     """What does not hold among the requests of one window."""
-    empty = [f"{_name(c)}: no requests" for c, sample in samples.items() if not sample.count]
+    silent = [c for c, sample in samples.items() if not sample.count and c.kind != OWN_CLIENT]
+    empty = [f"{_name(client)}: no requests" for client in silent]
     if not steady.hold:
         return (*empty, *_failures(samples))
     return (*empty, *(said for hold in steady.hold if (said := _missed(hold, samples))))
@@ -185,7 +197,8 @@ def kept(history: History, steady: SteadyState, expected: Expectation, columns: 
     if not has_ended(history):
         end -= max((history.patience_ns(city) for city, _ in columns), default=0)
     ends = [end] if isolated else [*(life.began for life in lives[1:]), end]
-    wanted = {client: columns.get(client) or series(()) for client in planned(history.run)}
+    own = (client for client in columns if client.kind == OWN_CLIENT)
+    wanted = {c: columns.get(c) or series(()) for c in (*planned(history.run), *own)}
     look = _Look(steady, _common_length_ns(history, steady), wanted)
     courses = [
         look.course(life, until, within_ns) for life, until in zip(lives, ends, strict=False)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from emulator.analysis.attempts import attempt
 from emulator.analysis.lines import read_batches, typed
 from emulator.analysis.packets import Packets
 from emulator.clock import NS_PER_S
@@ -202,6 +204,18 @@ class History:
             for service in event.services:
                 for region, address in service.get("addresses", {}).items():
                     self._regions[address] = region
+            for line in chain.from_iterable(self.own.values()):
+                self._take_attempt(line)
+
+    def _take_own(self, event: Own) -> None:
+        self.own[event.city].append(event)
+        if self.run is not None:  # else nobody knows yet whose address is whose
+            self._take_attempt(event)
+
+    def _take_attempt(self, line: Own) -> None:
+        request = attempt(line, self._regions)
+        if request is not None:
+            self.feed_requests([request])
 
     def _take_fault(self, event: Fault) -> None:
         life = self.faults.setdefault(
@@ -267,7 +281,7 @@ _STORE: dict[type[Event], Any] = {
     Request: _row("requests"),
     Connection: _row("connections"),
     Answer: _keyed("answers", "target"),
-    Own: _keyed("own", "city"),
+    Own: History._take_own,  # noqa: SLF001
     Schedule: _keyed("schedule", "city"),
     Check: _listed("checks"),
     Health: _listed("health"),

@@ -272,13 +272,13 @@ def _within(events: Sequence[_Timed], span: Interval) -> Sequence[_Timed]:
 
 def _took(some: Iterable[Check | Request]) -> Took:
     every = list(some)
-    good = [(e.end or e.t) - e.t for e in every if _is_good(e)]
-    if not good:
-        return Took(len(every), 0, None, None, None)
-    good.sort()
-    p99 = good[min(len(good) - 1, math.ceil(_P99 * len(good)) - 1)]
-    spans = (round(median(good)), p99, good[-1])
-    return Took(len(every), len(good), *(span / NS_PER_MS for span in spans))
+    good = sum(map(_is_good, every))
+    timed = sorted(e.end - e.t for e in every if _is_good(e) and e.end is not None)
+    if not timed:
+        return Took(len(every), good, None, None, None)
+    p99 = timed[min(len(timed) - 1, math.ceil(_P99 * len(timed)) - 1)]
+    spans = (round(median(timed)), p99, timed[-1])
+    return Took(len(every), good, *(span / NS_PER_MS for span in spans))
 
 
 def _is_good(event: Check | Request) -> bool:

@@ -14,6 +14,7 @@ KIND_NAMES = {
     "keepalive": "http, keep-alive",
     "stream": "tcp stream",
     "udp": "udp",
+    "own": "own client",
 }
 _ERRORS = {
     "EOF": "closed (FIN)",
@@ -49,7 +50,7 @@ def client_name(client: Client) -> str:
 def loss_name(loss: Loss) -> str:
     """What a failed request met: `reset by us-east`."""
     if loss.outcome == "timeout":
-        return _TIMEOUTS.get(loss.detail, f"{loss.detail} timed out")
+        return _TIMEOUTS.get(loss.detail, loss.detail or "no answer in time")
     by = f" by {loss.sender}" if loss.sender else ""
     if loss.detail.isdigit():
         return f"HTTP status {loss.detail}"

@@ -9,6 +9,7 @@ from emulator.analysis.timeline import History
 from emulator.clock import NS_PER_S
 from emulator.controller.header import make_header
 from emulator.controller.lab import Lab
+from emulator.controller.own_lines import OwnLines
 from emulator.controller.ready import wait_until_paths_fit
 from emulator.controller.recorder import Recorder
 from emulator.controller.traffic import even_traffic
@@ -35,7 +36,8 @@ def follow_fault(
         listen(event)
 
     since = int(lab.wan.stats()["seq"]) + 1
-    with Recorder(lab.wan, None, take, since) as recorder:
+    recorder = Recorder(lab.wan, None, take, since)
+    with recorder, OwnLines(lab, recorder.take) as own:
         lab.clock.sleep(BEFORE_S)
         fault = break_it()
         deadline = lab.clock.now_ns() + round(GIVE_UP_S * NS_PER_S)
@@ -45,6 +47,7 @@ def follow_fault(
             if settled(history, fault, lab.wan.now_ns()):
                 break
     recorder.check()
+    own.check()
     return history
 
 

@@ -69,6 +69,7 @@ def make_header(
             for city in plan.topology.cities
         },
         phase=dict(phase),
+        own_clients={h.site: h.own.image for h in plan.hosts if h.role == "client" and h.own},
         sent_to={city: asdict(sent) for city, sent in sent_cities(plan).items()},
         **_wanted(scenario),
     )

@@ -5,12 +5,12 @@ The engine keeps what they write. It is read once a second, and once more when t
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
+from emulator.analysis.lines import as_object
 from emulator.clock import NS_PER_S
 from emulator.controller.clocks import wall_offset_ns
 from emulator.controller.lab import Lab
@@ -126,10 +126,9 @@ def _object(text: str) -> dict[str, Any] | None:
     if not text.startswith("{") or len(text) > LONGEST:
         return None
     try:
-        found = json.loads(text)
+        return as_object(text)
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
 
 
 def _written(line: LogLine, told: dict[str, Any]) -> int:

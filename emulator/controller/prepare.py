@@ -100,4 +100,5 @@ def names_of(plan: Plan) -> Names:
             tags[tag] = (*tags.get(tag, ()), site.name)
     paths = {(path.source, path.target): path.impairment for path in plan.paths}
     services = tuple(service.name for service in topology.services)
-    return Names(kinds | hosts, tags, services, paths)
+    own_clients = tuple(city.name for city in topology.cities if city.image)
+    return Names(kinds | hosts, tags, services, paths, own_clients)

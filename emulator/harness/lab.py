@@ -42,7 +42,7 @@ from emulator.scenario.model import (
     Kill,
     WaitUntil,
 )
-from emulator.scenario.objectives import CLIENTS, parse_objective
+from emulator.scenario.objectives import MEASURED, parse_objective
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.steps import read_condition, read_sides
 from emulator.scenario.targets import check_targets, resolve_targets
@@ -349,8 +349,8 @@ class LabUnderTest(NetworkVerbs):
         if city is not None and city not in cities:
             advice = suggest(city, cities) or f"there are {', '.join(cities)}"
             raise UsageError(f"no city of the lab is called {city!r}; {advice}")
-        if over is not None and over not in CLIENTS:
-            raise UsageError(f"there is no traffic over {over!r}; there is {', '.join(CLIENTS)}")
+        if over is not None and over not in MEASURED:
+            raise UsageError(f"there is no traffic over {over!r}; there is {', '.join(MEASURED)}")
 
 
 def _healing(target: tuple[str, ...], at_s: float, is_after: bool) -> Heal:  # noqa: FBT001 - as MakeStep

@@ -7,12 +7,14 @@ from typing import Any
 
 from rich.console import Console
 
+from emulator.analysis.attempts import attempt
 from emulator.analysis.changes import change_line, is_same_change
 from emulator.analysis.words import forced_line, wait_line
-from emulator.events import Forced, PathChange, Wait
+from emulator.events import Forced, Own, PathChange, Wait
 from emulator.plan.model import Plan
 
-KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp"}
+KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp",
+         "own": "own client"}  # fmt: skip
 CALM_NS = 1_000_000_000  # one answer between failures is no recovery
 PULSE_NS = 5_000_000_000
 
@@ -117,11 +119,17 @@ class Narrator:
     def _tell_request(self, event: dict[str, Any]) -> None:
         key = (event["city"], event["client"])
         if event["outcome"] == "ok":
-            self._served[f"{event['city']} from {event['region']}"] += 1
+            by = f"from {event['region']}" if event["region"] else "answered"
+            self._served[f"{event['city']} {by}"] += 1
             self._good(key, event)
         else:
             self._served[f"{event['city']} failed"] += 1
             self._bad(key, event)
+
+    def _tell_own(self, event: dict[str, Any]) -> None:
+        request = attempt(Own.from_json(event), self._regions)
+        if request is not None:
+            self._tell_request(request.to_json())
 
     def _good(self, key: tuple[str, str], event: dict[str, Any]) -> None:
         """One answer between failures is no recovery; its time is that of the first answer."""
@@ -131,7 +139,8 @@ class Narrator:
         since = self._well_since.setdefault(key, event["t"])
         if event["t"] > since + CALM_NS:
             del self._failed[key]
-            self._say(since, f"{_name(key)}: answered again, by {event['region']}")
+            by = f", by {event['region']}" if event["region"] else ""
+            self._say(since, f"{_name(key)}: answered again{by}")
 
     def _bad(self, key: tuple[str, str], event: dict[str, Any]) -> None:
         """Requests end out of order: a failure that began before the recovery is old news."""
@@ -140,7 +149,7 @@ class Narrator:
         self._well_since.pop(key, None)
         if key not in self._failed:
             known = event.get("end") or event["t"]
-            what = f"{event['outcome']} {event['detail']}"
+            what = f"{event['outcome']} {event['detail']}".rstrip()
             self._say(known, f"{_name(key)}: first failure, {what}")
         self._failed[key] = max(event["t"], self._failed.get(key, 0))
 

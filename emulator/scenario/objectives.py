@@ -8,6 +8,7 @@
     predicted recovery_s.p90 <= 10 s from new-york
     recovery_s.p90 <= predicted.p100
     dns_queries_per_s <= 2.5 from paris
+    recovery_s <= 40 s from paris over own
 
 A time has a unit and a statistic over all the clients it speaks of (the worst, `p100`, if none is
 said); shares are in percent; latencies in ms, or with a unit; counts are plain.
@@ -20,10 +21,12 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from emulator.errors import suggest
+from emulator.events import OWN_CLIENT
 from emulator.scalars import choice, decimal, duration, label, share, whole
 from emulator.scenario.model import Comparison, Objective, Period
 
-CLIENTS = ("http", "keepalive", "stream", "udp")
+CLIENTS = ("http", "keepalive", "stream", "udp")  # that make traffic
+MEASURED = (*CLIENTS, OWN_CLIENT)
 PARTS = ("detection_s", "publish_s", "cache_s", "client_s", "connect_s", "resume_s")
 TIMES = ("recovery_s", "outage_s", "reversion_s", *PARTS)
 COUNTS = ("requests_lost", "resets", "relapses")
@@ -69,6 +72,8 @@ def parse_objective(text: str) -> Objective:
     _check_period(figure, scope.period)
     if figure in RATES and scope.client:
         raise ValueError(f"{figure} is of resolvers, not of a kind of client; leave over out")
+    if figure == "resets" and scope.client == OWN_CLIENT:
+        raise ValueError("a client of yours tells of failures, not of resets; write requests_lost")
     return Objective(
         text=said,
         figure=figure,
@@ -161,7 +166,7 @@ def _scope(text: str) -> _Scope:
         if word == "from":
             scope.city = label(name)
         elif word == "over":
-            scope.client = choice(*CLIENTS)(name)
+            scope.client = choice(*MEASURED)(name)
         else:
             scope.period = _period(word, name)
     return scope

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from emulator.errors import Problem, UsageError, suggest
+from emulator.events import OWN_CLIENT
 from emulator.impairment import Impairment
 from emulator.pathentries import named_paths
 from emulator.pathvalues import misfit
@@ -47,6 +48,7 @@ class Names:
     tags: Mapping[str, tuple[str, ...]]  # "edge" -> sites that have this tag
     services: tuple[str, ...] = ()
     paths: Mapping[tuple[str, str], Impairment] = field(default_factory=dict)  # as planned
+    own_clients: tuple[str, ...] = ()  # cities with a client of the user's
 
     def members(self, word: str, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """The sites and hosts that `word` means: its own name, a group's, a tag's. (): none."""
@@ -241,6 +243,8 @@ class _Check:
     def objective(self, entry: Entry, objective: Objective) -> None:
         if objective.city is not None:
             self._is(entry, objective.city, "client")
+        if objective.client == OWN_CLIENT:
+            self._own_client(entry, objective.city)
         if objective.region is not None:
             self._is(entry, objective.region, "region")
         target = objective.period.target
@@ -250,6 +254,15 @@ class _Check:
         elif target and target not in self.names.kinds:
             what = f"no site or host of the lab is called {target!r}"
             entry.problem(what, _advice(target, self.names, {}))
+
+    def _own_client(self, entry: Entry, city: str | None) -> None:
+        there = self.names.own_clients
+        if not there:
+            hint = "give one to a city: {paris: {image: my/client}}"
+            entry.problem("no city of the lab has a client of yours", hint)
+        elif city in self.names.of_kind("client") and city not in there:
+            what = f"no client of yours is in {city!r}"
+            entry.problem(what, f"there is one in {', '.join(there)}")
 
     def _heal(self, entry: Entry, step: Heal) -> None:
         members = {m for word in step.target for m in self.names.members(word, self.groups)}

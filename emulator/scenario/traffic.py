@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from emulator.errors import suggest
+from emulator.events import OWN_CLIENT
 from emulator.scalars import choice, duration, frequency, whole
 from emulator.scenario.model import CACHE_FOR_EVER, NO_CACHE, TTL_CACHE, Load, Traffic
 from emulator.scenario.objectives import CLIENTS
@@ -74,7 +75,7 @@ def _read_load(entry: Entry) -> tuple[Load, ...]:
     cities, connections = fields.get("from"), fields.get("connections")
     rate = fields.required("rate", "rate: 80/s")
     per_second = rate.value(_RATE, 0.0) if rate else 0.0
-    kind = fields.value("over", choice(*CLIENTS), "")
+    kind = fields.value("over", _kind, "")
     if connections and kind not in _CONNECTED:
         what = f"{kind} keeps no connections" if kind else "connections of which kind?"
         connections.problem(what, "connections belongs to over: keepalive or over: stream")
@@ -89,6 +90,12 @@ def _read_load(entry: Entry) -> tuple[Load, ...]:
     count = connections.value(whole(1, CONNECTIONS_MAX), 1) if connections else None
     lifetime_s = lifetime.value(duration("100ms", "24h"), 1.0) if lifetime else None
     return (Load(kind, per_second, where, count, *cache, lifetime_s),)
+
+
+def _kind(text: str) -> str:
+    if text == OWN_CLIENT:
+        raise ValueError("a client of yours makes its own requests; give it its rate by its env")
+    return choice(*CLIENTS)(text)
 
 
 def cache_of(text: str) -> tuple[float, float]:

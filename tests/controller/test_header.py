@@ -26,6 +26,9 @@ from emulator.scenario.model import (
     Traffic,
 )
 from emulator.topology.model import CLIENT_KINDS
+from tests.controller.test_own import OWN
+from tests.controller.world import World
+from tests.plan.worlds import plan_of
 
 OBJECTIVE = Objective("recovery_s.p100 <= 15 s", "recovery_s", "p100", "<=", 15.0)
 HOLD = Objective("availability >= 99 %", "availability", "", ">=", 0.99)
@@ -49,6 +52,14 @@ LOSS = Scenario(
 @pytest.fixture
 def header(lab) -> Run:
     return make_header(lab, 7, LOSS, "netemu run loss", TRAFFIC, {"ns1": 0.25, "ttl": 1.5})
+
+
+def test_who_has_a_client_of_the_users_is_known():
+    """Before it says a word."""
+    world = World()
+    world.plan = plan_of(OWN, "two-region")
+    header = make_header(world.up(), 7, LOSS, "netemu run loss", TRAFFIC)
+    assert header.own_clients == {"paris": "my/client"}
 
 
 def test_bounds_are_found_by_fault_and_region(lab, header):

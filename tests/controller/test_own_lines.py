@@ -97,6 +97,17 @@ def test_it_begins_anew_with_the_run_and_its_end_is_told(clerk):
     assert [verb for verb in verbs if verb in {"start", "kill"}] == ["start", "kill", "start"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    ['{"ms": NaN}', '{"ms": -Infinity}', '{"ms": 1e999}', '{"a": "\\ud800"}', '{"a":' * 3000],
+)
+def test_a_line_that_would_spoil_the_history_is_left_out(clerk, line):
+    """Python's own reader takes some of these; whoever reads the history does not."""
+    clerk.writes(2.0, line, '{"n": 2}')
+    kept = read_history(clerk.run().directory / "history.jsonl")
+    assert [own.told for own in kept.own["paris"]] == [{"n": 2}]
+
+
 def test_what_was_said_before_the_run_is_not_of_it(clerk):
     wall = clerk.world.clock.now_ns() + WALL_NS
     clerk.log.append(LogLine(wall, '{"old": 1}'))

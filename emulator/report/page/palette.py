@@ -26,7 +26,8 @@ PARTS = {
     "connect_s": "#14957f",
     "resume_s": "#7d8f1f",
 }
-KINDS = {"http": "#2461c6", "keepalive": "#0c907c", "stream": "#7b50ca", "udp": "#a87c02"}
+KINDS = {"http": "#2461c6", "keepalive": "#0c907c", "stream": "#7b50ca", "udp": "#a87c02",
+         "own": "#8a5a3d"}  # fmt: skip
 PERIODS = {"before": "#53626e", "during": "#d1252d", "after": "#0c8f7b"}
 
 
@@ -60,6 +61,7 @@ DARK = {
     "#c77d0a": "#f0b44c", "#8c95a0": "#aab4bf", "#3b78d8": "#7fb0ff", "#8457d0": "#bb9bff",
     "#14957f": "#46d3bc", "#7d8f1f": "#bfd35c",
     "#2461c6": "#6fa4ff", "#0c907c": "#3fcfb8", "#7b50ca": "#b895ff", "#a87c02": "#e4be4b",
+    "#8a5a3d": "#d6a27d",
     "#53626e": "#a6b4c2", "#d1252d": "#ff6b6d", "#0c8f7b": "#3fceb7",
     "#d1242f": "#ff6b6b", "#b3126b": "#ff79c6", "#c2410c": "#ff9f5a", "#c2410d": "#ff9f5b",
     "#9a1750": "#f58ab0", "#d12430": "#ff6b6a", "#a32020": "#ff8f8f", "#77818c": "#9aa4ae",

@@ -12,7 +12,7 @@ from emulator.analysis.moments import Moment
 from emulator.analysis.timeline import Client, History
 from emulator.analysis.words import kind_name
 from emulator.clock import NS_PER_S
-from emulator.events import Request
+from emulator.events import OWN_CLIENT, Request
 from emulator.report.page.figures import (
     Figure,
     Trace,
@@ -179,7 +179,8 @@ def _details(request: Request, region: str) -> list[str]:
     if request.outcome == "ok":
         where = f"answered by {request.server or request.region}"
     port = f", local port {request.port}" if request.port else ""
-    named = f"{kind_name(request.client)} #{request.n}"
+    number = "" if request.client == OWN_CLIENT else f" #{request.n}"
+    named = f"{kind_name(request.client)}{number}"
     return [plain(named), f"{plain(ended + detail + closed)}<br>{plain(where + port)}"]
 
 

@@ -55,8 +55,9 @@ def responses(history: History) -> dict[Client, dict[str, Responses]]:
         took: defaultdict[str, list[int]] = defaultdict(list)
         failed: Counter[str] = Counter()
         for request in history.requests[client]:
-            if request.outcome == "ok" and request.end is not None:
-                took[names[bisect_right(borders, request.t)]].append(request.end - request.t)
+            if request.outcome == "ok":
+                if request.end is not None:
+                    took[names[bisect_right(borders, request.t)]].append(request.end - request.t)
             elif request.outcome != "unknown":
                 failed[names[bisect_right(borders, request.t)]] += 1
         found[client] = {
