@@ -204,8 +204,25 @@ def test_queries_are_of_no_kind_of_client():
 def test_a_client_of_the_users_is_a_kind_for_objectives_and_not_for_traffic():
     """It asks as it likes, and tells of failures, not of resets."""
     assert parse_objective("recovery_s <= 40 s from paris over own").client == "own"
+    assert parse_objective("exit_code == 3 from paris").bound == 3.0
     with pytest.raises(ValueError, match="not of resets; write requests_lost"):
         parse_objective("resets == 0 over own")
     text = HEAD + "steps: []\ntraffic: [{over: own, rate: 5/s}]\n"
     with pytest.raises(FileProblems, match="a client of yours makes its own requests"):
         parse_scenario(text, "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("exit_code == 0 over http", "is of a client of yours; leave over http out"),
+        ("exit_code == 0 after heal", "is of the end of the run; leave the period out"),
+        ("exit_code == 256", "write 0 to 255"),
+        ("exit_code.p50 == 0", "is one number"),
+    ],
+)
+def test_an_exit_code_is_of_a_whole_run_of_a_client_of_the_users(text: str, words: str):
+    with pytest.raises(ValueError, match=words):
+        parse_objective(text)
+    with pytest.raises(FileProblems, match="is of a run, not of a window"):
+        parse_scenario(HEAD + "steps: []\nsteady_state: [exit_code == 0]\n", "x.yaml")

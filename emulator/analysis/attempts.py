@@ -8,6 +8,8 @@ from typing import Any
 from emulator.clock import NS_PER_MS
 from emulator.events import OWN_CLIENT, Own, Request
 
+# What a line's keys mean here; under any other name it tells a figure of its own.
+KEYS = ("ok", "ms", "address", "region", "server", "error", "timeout", "port", "t")
 _WORDS = 60  # characters of an error that a table shows
 _PORTS = 65_535
 _LONGEST_MS = 600_000.0  # that an attempt is believed to have taken

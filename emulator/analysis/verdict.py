@@ -31,6 +31,7 @@ from emulator.analysis.figures import (
 )
 from emulator.analysis.lateness import TOO_BUSY
 from emulator.analysis.measurements import Measurements
+from emulator.analysis.own_figures import exit_values
 from emulator.analysis.periods import intervals
 from emulator.analysis.series import Columns, Sample, columns_of, punctual_columns
 from emulator.analysis.steady import Kept, expectation_of, kept, steady_state_of
@@ -39,6 +40,7 @@ from emulator.clock import NS_PER_S
 from emulator.errors import Exit
 from emulator.events import Wait
 from emulator.scenario.model import Expectation, Objective
+from emulator.scenario.objectives import EXIT_CODE
 
 __all__ = ["Basis", "Outcome", "Verdict", "decide_values", "exit_code", "objectives_of", "verdicts"]
 
@@ -139,8 +141,13 @@ def _decide(seen: _Seen, objective: Objective) -> Verdict:
     bound = _bound(seen.history, objective)
     if bound is None:
         return _unread(objective, "nothing is predicted for what it speaks of")
-    values = row_values(seen.measured, seen.history, objective)
-    return decide_values(Basis(objective, bound, values))
+    return decide_values(Basis(objective, bound, _values(seen, objective)))
+
+
+def _values(seen: _Seen, objective: Objective) -> tuple[Value, ...]:
+    if objective.figure == EXIT_CODE:
+        return exit_values(seen.history, objective)
+    return row_values(seen.measured, seen.history, objective)
 
 
 def _reading(seen: _Seen, objective: Objective) -> Reading | None:
@@ -245,6 +252,8 @@ def _unread(objective: Objective, reason: str) -> Verdict:
 def _nothing(objective: Objective) -> Verdict:
     if objective.figure == "reversion_s":
         return _unread(objective, "nothing was healed that a client had left")
+    if objective.figure == EXIT_CODE:
+        return _unread(objective, "no client of yours is what it speaks of")
     if is_of_requests(objective):
         when = "" if objective.period.kind == "run" else " in its period"
         return _unread(objective, f"no request{when} is what it speaks of")

@@ -70,7 +70,7 @@ class OwnLines:
             with undisturbed():
                 self._over.set()
                 self._thread.join()
-                self._look()
+                self.look()
 
     def start(self) -> None:
         """Start them as they were when the lab came up; their ends are told from now on."""
@@ -86,10 +86,11 @@ class OwnLines:
         rest_s = LOOK_S
         while not self._over.wait(rest_s):
             began = self._lab.clock.now_ns()
-            self._look()
+            self.look()
             rest_s = max(LOOK_S, REST * (self._lab.clock.now_ns() - began) / NS_PER_S)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take what was written since the last look, and whose end is news."""
         try:
             for city, container in self._clients.items():
                 self._take_lines(city, container)
@@ -113,9 +114,11 @@ class OwnLines:
         now_ended = {c.host: c.ended for c in containers}
         for city, container in self._clients.items():
             how = now_ended.get(container, "")
-            if how and self._ended.get(container) == "":
+            before = self._ended.get(container, how)
+            if bool(how) != bool(before):
                 t, host = self._lab.wan.now_ns(), f"{city}/client"
-                event = Daemon(t=t, host=host, name=IMAGE, state="ended", detail=how)
+                state = "ended" if how else "started"
+                event = Daemon(t=t, host=host, name=IMAGE, state=state, detail=how)
                 self._take(event.to_json())
             if container in self._ended:
                 self._ended[container] = how

@@ -9,7 +9,7 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.report.page import network, overruns, sections, setup, summary, views
+from emulator.report.page import network, overruns, own, sections, setup, summary, views
 from emulator.report.page.bundle import program, style
 from emulator.report.page.markup import Html, el, join
 from emulator.report.page.sheet import Sheet
@@ -21,6 +21,7 @@ _LINKS = {
     "timeline": "Timeline",
     "recovery": "Recovery",
     "views": "Who saw what",
+    "own": "Own clients",
     "times": "Response times",
     "wire": "On the wire",
     "outcomes": "Requests and connections",
@@ -45,6 +46,7 @@ def render_html(
         "timeline": sections.timeline(sheet),
         "recovery": sections.recovery(sheet),
         "views": views.views(sheet),
+        "own": own.own_clients(sheet),
         "times": network.response_times(sheet),
         "wire": network.wire(sheet),
         "outcomes": sections.outcomes(sheet),

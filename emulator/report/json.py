@@ -39,6 +39,8 @@ first planned request; null: does not apply or did not happen:
     agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
                     disagreements[] (at, city, client, port, address, client_says, wire_says): the
                     first 1000, left_out: how many more
+    own_clients[]   clients of the user's: city, image, end (null: it still runs), attempts, failed,
+                    figures[] (name, count, medians of them: before, during, after faults)
     moments[]       at, text
 """
 
@@ -58,6 +60,7 @@ from emulator.analysis.measurements import (
     Row,
 )
 from emulator.analysis.moments import moments
+from emulator.analysis.own_figures import OwnSeen, own_seen
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.analysis.views import Course, RegionViews, views
@@ -94,11 +97,16 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
         ],
         "schedule": [asdict(city) for city in measured.schedule],
         "agreement": _agreement(measured.agreement, history),
+        "own_clients": [_own(one) for one in own_seen(history)],
         "moments": [
             {"at": history.seconds(moment.t), "text": moment.text}
             for moment in moments(measured, history)
         ],
     }
+
+
+def _own(one: OwnSeen) -> dict[str, Any]:
+    return asdict(one) | {"image": one.image or None, "end": one.end or None}
 
 
 def _fault(fault: FaultMeasured, why: str, history: History) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from emulator.report.cells import (
     recovery_cells,
 )
 from emulator.report.layout import WIDTH, fitted, indented, paragraph, table_of, verdict_line
+from emulator.report.own import own_tables
 from emulator.report.strip import legend, strip_lines
 from emulator.report.views import FIGURES, HEADINGS, WIRE_HEADINGS, sights, view_rows, wire_rows
 
@@ -45,6 +46,7 @@ def render_report(
         _losses(fault, console)
     _sights(measured, history, console, width)
     _wire(measured, history, console)
+    _own(history, console)
     for why in explain(measured, history):
         console.print()
         paragraph(console, f"Why: {why}", width)
@@ -175,6 +177,16 @@ def _wire(measured: Measurements, history: History, console: Console) -> None:
     _disagreements(measured, history, console)
     if history.run and (engine := history.run.environment.get("wan")):
         console.print(f"Packets between sites were moved by: {engine}.")
+
+
+def _own(history: History, console: Console) -> None:
+    """Clients of the user's: how they ended, and figures of their own."""
+    for headings, kinds, rows in own_tables(history):
+        console.print()
+        table = table_of(*headings, right=[n for n, kind in enumerate(kinds) if kind == "r"])
+        for row in rows:
+            table.add_row(*row)
+        indented(console, table)
 
 
 def _disagreements(measured: Measurements, history: History, console: Console) -> None:

@@ -9,6 +9,7 @@
     recovery_s.p90 <= predicted.p100
     dns_queries_per_s <= 2.5 from paris
     recovery_s <= 40 s from paris over own
+    exit_code == 0 from paris
 
 A time has a unit and a statistic over all the clients it speaks of (the worst, `p100`, if none is
 said); shares are in percent; latencies in ms, or with a unit; counts are plain.
@@ -32,7 +33,9 @@ TIMES = ("recovery_s", "outage_s", "reversion_s", *PARTS)
 COUNTS = ("requests_lost", "resets", "relapses")
 SHARES = ("availability", "region_share")
 RATES = ("dns_queries_per_s",)  # of name servers, so no kind of client's
-FIGURES = (*TIMES, *COUNTS, *SHARES, *RATES)
+EXIT_CODE = "exit_code"  # of a client of the user's
+FIGURES = (*TIMES, *COUNTS, *SHARES, *RATES, EXIT_CODE)
+RUN_FIGURES = (*RATES, EXIT_CODE)  # that no window of the steady state has
 # What one fault did: `during NAME-down` chooses the fault, no other period says anything of them.
 FAULT_FIGURES = (*TIMES, "relapses")
 LATENCY = "latency_ms"  # as the model calls p99_ms and its like
@@ -72,8 +75,7 @@ def parse_objective(text: str) -> Objective:
     _check_period(figure, scope.period)
     if figure in RATES and scope.client:
         raise ValueError(f"{figure} is of resolvers, not of a kind of client; leave over out")
-    if figure == "resets" and scope.client == OWN_CLIENT:
-        raise ValueError("a client of yours tells of failures, not of resets; write requests_lost")
+    _check_own(figure, scope)
     return Objective(
         text=said,
         figure=figure,
@@ -127,7 +129,8 @@ def _bound(figure: str, text: str) -> tuple[float, str]:
         return _milliseconds(text), ""
     if figure in RATES:
         return decimal(0, 10**6)(text.removesuffix("/s")), ""
-    return (share(text) if figure in SHARES else float(whole(0, 10**9)(text))), ""
+    most = 255 if figure == EXIT_CODE else 10**9
+    return (share(text) if figure in SHARES else float(whole(0, most)(text))), ""
 
 
 def _milliseconds(text: str) -> float:
@@ -188,3 +191,13 @@ def _check_period(figure: str, period: Period) -> None:
     if figure in FAULT_FIGURES and period.kind not in {"run", "down"}:
         what = f"{figure} is of a fault, not of a time"
         raise ValueError(f"{what}; leave the period out or write during us-east-down")
+
+
+def _check_own(figure: str, scope: _Scope) -> None:
+    """What a client of the user's tells, and what only it does."""
+    if figure == "resets" and scope.client == OWN_CLIENT:
+        raise ValueError("a client of yours tells of failures, not of resets; write requests_lost")
+    if figure == EXIT_CODE and scope.client not in {None, OWN_CLIENT}:
+        raise ValueError(f"{figure} is of a client of yours; leave over {scope.client} out")
+    if figure == EXIT_CODE and scope.period != Period():
+        raise ValueError(f"{figure} is of the end of the run; leave the period out")

@@ -10,7 +10,7 @@ from pathlib import Path
 from emulator.examples import found
 from emulator.scalars import duration, is_label, label, whole
 from emulator.scenario.model import Expectation, Objective, Period, Scenario, SteadyState, Vary
-from emulator.scenario.objectives import FAULT_FIGURES, RATES, parse_objective
+from emulator.scenario.objectives import FAULT_FIGURES, RUN_FIGURES, parse_objective
 from emulator.scenario.order import Latest, latest
 from emulator.scenario.steps import read_steps, read_targets
 from emulator.scenario.times import Moment, read_instant
@@ -127,7 +127,7 @@ def _normal(text: str) -> Objective:
     if objective.figure in FAULT_FIGURES:
         what = f"{objective.figure} is of a fault, and nothing is broken yet"
         raise ValueError(f"{what}; write for example availability >= 99.9 %")
-    if objective.figure in RATES:
+    if objective.figure in RUN_FIGURES:
         raise ValueError(f"{objective.figure} is of a run, not of a window; make it an objective")
     if objective.period != Period():
         raise ValueError(f"{text!r} names a period; the steady state has its own, leave it out")

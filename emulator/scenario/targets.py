@@ -23,7 +23,7 @@ from emulator.scenario.model import (
     Traffic,
     WaitUntil,
 )
-from emulator.scenario.objectives import parse_objective
+from emulator.scenario.objectives import EXIT_CODE, parse_objective
 from emulator.scenario.steps import SITE_FAULTS, instead, read_targets, written_steps
 from emulator.yamlfile import Document, Entry
 
@@ -243,7 +243,7 @@ class _Check:
     def objective(self, entry: Entry, objective: Objective) -> None:
         if objective.city is not None:
             self._is(entry, objective.city, "client")
-        if objective.client == OWN_CLIENT:
+        if objective.client == OWN_CLIENT or objective.figure == EXIT_CODE:
             self._own_client(entry, objective.city)
         if objective.region is not None:
             self._is(entry, objective.region, "region")

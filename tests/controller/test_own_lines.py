@@ -9,10 +9,11 @@ import pytest
 
 from emulator.analysis.timeline import read_history
 from emulator.clock import NS_PER_S
-from emulator.controller.own_lines import LONGEST, MOST
+from emulator.controller.own_lines import LONGEST, MOST, OwnLines
 from emulator.controller.runner import Recorded, run_scenario
 from emulator.engine.base import LogLine
 from emulator.scenario.model import Load, Scenario, Traffic
+from emulator.wan.base import Event
 from tests.controller.test_own import OWN
 from tests.controller.world import WALL_NS, World
 from tests.plan.worlds import plan_of
@@ -95,6 +96,19 @@ def test_it_begins_anew_with_the_run_and_its_end_is_told(clerk):
     ]
     verbs = [verb for verb, _, host in clerk.world.engine.calls if host == CLIENT]
     assert [verb for verb in verbs if verb in {"start", "kill"}] == ["start", "kill", "start"]
+
+
+def test_that_it_runs_again_is_told_too(clerk):
+    """After a heal, or by hand: what ended it does not count any more."""
+    told: list[Event] = []
+    engine = clerk.world.engine
+    with OwnLines(clerk.lab, told.append) as own:
+        own.start()
+        engine.ends("two-region", CLIENT, "exit 137")
+        own.look()
+        own.look()
+        engine.start("two-region", CLIENT)
+    assert [(e["state"], e["detail"]) for e in told] == [("ended", "exit 137"), ("started", "")]
 
 
 @pytest.mark.parametrize(
