@@ -9,7 +9,7 @@ from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import KIND_NAMES, asker_name, forced_line, listed, plural, wait_line
 from emulator.clock import NS_PER_S
-from emulator.events import Forced, Health, Run
+from emulator.events import OWN_CLIENT, Forced, Health, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,15 @@ def _beside(life: FaultLife, measured: Measurements) -> list[FaultLife]:
 
 
 def _start(measured: Measurements, history: History) -> Moment:
-    cities = {client.city for client in history.requests}
-    kinds = {client.kind for client in history.requests}
+    own = sorted(client.city for client in history.requests if client.kind == OWN_CLIENT)
+    planned = [client for client in history.requests if client.kind != OWN_CLIENT]
+    cities = {client.city for client in planned}
+    kinds = {client.kind for client in planned}
     rate = _rate(history.run) if history.run else ""
     begun = (
         f"traffic from {len(cities)} {'city' if len(cities) == 1 else 'cities'},"
         f" {plural(len(kinds), 'kind')}{rate}"
+        + (f", and own clients in {listed(own)}" if own else "")
     )
     first = measured.faults[0].rows if measured.faults else ()
     steady = [row.baseline for row in first if row.baseline is not None]

@@ -58,17 +58,17 @@ def _claimed(history: History, city: str) -> Mapping[tuple[int, str], list[int]]
 
 def asked_in_vain(row: Row, history: History) -> list[int]:
     """When an own client began to ask the old region's address after its resolver had the new one,
-    up to its first attempt elsewhere: by its lines, or, where they tell no address, by its SYNs."""
+    up to its first attempt elsewhere: by its lines, or, where they do not tell, by its SYNs."""
     city, path = row.client.city, row.milestones
     if row.client.kind != OWN_CLIENT or path.answer is None or path.lookup is None:
         return []
     lines = history.requests[Client(city, OWN_CLIENT)]
-    asked = [(r.t, history.region_of(r.address)) for r in lines if r.address]
-    return sorted(
-        t
-        for t, region in asked or unclaimed(history, city, "syn")
-        if path.answer < t < path.lookup and region == row.from_region
-    )
+    told = ((r.t, history.region_of(r.address)) for r in lines)
+    for asked in (told, unclaimed(history, city, "syn")):
+        there = [t for t, region in asked if region == row.from_region]
+        if during := sorted(t for t in there if path.answer < t < path.lookup):
+            return during
+    return []
 
 
 def kept_its_answer(row: Row, history: History) -> bool:

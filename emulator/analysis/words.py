@@ -28,6 +28,7 @@ _ERRORS = {
     "SERVFAIL": "SERVFAIL of the resolver",
     "certificate": "its certificate is not to be trusted",
 }
+_LISTED = 8  # kinds of losses that a table names
 _FORCED = {"down": "forced down", "up": "forced up", "drain": "drained"}
 _TIMEOUTS = {
     "lookup": "name not resolved in time",
@@ -57,6 +58,14 @@ def loss_name(loss: Loss) -> str:
     if loss.closed_by == "peer-rst" and loss.detail in ("", "ECONNRESET", "EPIPE"):
         return "reset (RST)" + (by or " by the peer")
     return _ERRORS.get(loss.detail, loss.detail or "failed") + by
+
+
+def loss_lines(losses: Sequence[Loss]) -> list[str]:
+    """`12 reset by us-east`, the most frequent first; those of rare kinds together, since clients
+    of the user's may say something else each time."""
+    told = [f"{loss.count} {loss_name(loss)}" for loss in losses[:_LISTED]]
+    rest = sum(loss.count for loss in losses[_LISTED:])
+    return [*told, f"{rest} otherwise"] if rest else told
 
 
 def wait_line(wait: Wait) -> str:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from emulator.analysis.measurements import Agreement, Disagreement, Row
 from emulator.analysis.timeline import History
-from emulator.analysis.words import kind_name, loss_name, plural
+from emulator.analysis.words import kind_name, loss_lines, plural
 from emulator.clock import NS_PER_S
 
 _COLUMNS = ("detection", "publish", "cache", "client", "connect", "resume")
@@ -82,7 +82,7 @@ def recovery_cells(row: Row) -> list[str]:
 
 def loss_cells(row: Row) -> list[str]:
     """Kind, outage, requests lost and to what, what became of open connections, after the heal."""
-    ended = "\n".join(f"{loss.count} {loss_name(loss)}" for loss in row.losses)
+    ended = "\n".join(loss_lines(row.losses))
     lost = f"{row.requests_lost} of {row.requests}" + (f"\n{ended}" if ended else "")
     fates = "\n".join(f"{count} {fate}" for fate, count in row.fates.items()) or "-"
     outage = f"{row.outage_s:.2f} s" + (f"\n{_relapses(row)}" if row.relapses else "")

@@ -19,7 +19,7 @@ from emulator.analysis.views import (
     WireView,
     views,
 )
-from emulator.analysis.words import listed, loss_name, plural
+from emulator.analysis.words import listed, loss_lines, plural
 from emulator.clock import NS_PER_S
 from emulator.units import show_duration
 
@@ -100,10 +100,8 @@ def _balancer(region: str, view: BalancerView) -> tuple[str, ...]:
 
 
 def _clients(city: CityView) -> tuple[str, ...]:
-    met = "\n".join(
-        f"{count} {loss_name(Loss(outcome, detail, '', '', count))}"
-        for outcome, detail, count in city.met
-    )
+    losses = [Loss(outcome, detail, "", "", count) for outcome, detail, count in city.met]
+    met = "\n".join(loss_lines(losses))
     calm = "all answered" if city.during.count else "did not ask it"
     return (f"{city.city}: clients", *_before(city.before), *_during(city.during), met or calm)
 

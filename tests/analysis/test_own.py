@@ -12,13 +12,14 @@ from emulator.analysis.explain import explain
 from emulator.analysis.headline import headline
 from emulator.analysis.lateness import schedule_quality
 from emulator.analysis.measurements import Row
+from emulator.analysis.moments import moments
 from emulator.analysis.recovery import measure, settled
 from emulator.analysis.series import columns_of
 from emulator.analysis.steady import kept, problems
 from emulator.analysis.timeline import Client, History
 from emulator.analysis.verdict import Verdict, verdicts
-from emulator.analysis.words import loss_name
-from emulator.events import Request
+from emulator.analysis.words import loss_lines, loss_name
+from emulator.events import Own, Request
 from emulator.scenario.model import Expectation, SteadyState
 from tests.builders import ADDRESSES, CLIENT_ADDRESSES, Story, ns
 
@@ -187,8 +188,12 @@ def test_the_report_says_that_it_kept_the_address_itself():
 
 
 def test_the_wire_says_the_same_of_one_that_tells_no_address():
-    told = on_the_wire(holding(address=""))
-    assert "for 13.50 s after new-york's resolver had eu-west's (10 attempts)" in why(told)
+    words = "for 13.50 s after new-york's resolver had eu-west's (10 attempts)"
+    assert words in why(on_the_wire(holding(address="")))
+    for line in (story := on_the_wire(holding())).events:
+        if isinstance(line, Own) and not line.told["ok"]:
+            line.told["address"] = ""  # known only to those that get through
+    assert words in why(story)
 
 
 def test_it_is_not_said_where_the_resolver_may_have_given_the_old_address_again():
@@ -267,3 +272,32 @@ def test_what_it_does_not_tell_decides_nothing():
     quick = judged(story, figure="latency_ms", statistic="p0", comparison=">=", bound=29.0)
     assert quick.outcome == "passed"
     assert quick.measured == pytest.approx(30)
+
+
+def test_a_reset_that_the_wire_saw_come_for_it_is_named():
+    """Where its line tells its local port."""
+    story = Story().fault(4.5, how="crash").attempts(0, 4, "us-east")
+    story.packet(4.98, "rst", "us-east", "new-york", out=ns(4.99), src=f"{US}:80", dst=ours(50_123))
+    story.own(5, ok=False, ms=30, address=US, port=50_123, error="connection reset")
+    [loss] = row_of(story.attempts(6, 12, "eu-west").history()).losses
+    assert loss_name(loss) == "connection reset by us-east"
+
+
+def test_the_report_begins_with_who_has_one():
+    """Beside the traffic, of which it is no part."""
+    history = Story().requests(0, 12).attempts(0, 12, "us-east").history()
+    first = moments(measure(history), history)[0]
+    assert first.text == (
+        "traffic from 1 city, 1 kind, 20 requests/s a city, and own clients in new-york"
+    )
+
+
+def test_failures_that_are_called_otherwise_each_time_do_not_flood_the_tables():
+    """A program may put a port or a time into each."""
+    story = Story().fault(4.5).attempts(0, 4, "us-east")
+    for n in range(30):
+        story.own(5 + n / 4, ok=False, error=f"port {40_000 + max(0, n - 9)} refused")
+    losses = row_of(story.attempts(13, 20, "eu-west").history()).losses
+    lines = loss_lines(losses)
+    assert (lines[0], lines[-1]) == ("10 port 40000 refused", "13 otherwise")
+    assert len(lines) == 9

@@ -6,13 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
+from emulator.analysis.timeline import Client
 from emulator.controller.follow import GIVE_UP_S, follow_fault
 from emulator.controller.inject import inject
 from emulator.controller.lab import Lab
 from emulator.controller.recorder import Recorder
+from emulator.engine.base import LogLine
 from emulator.errors import EngineError, NetemuError
 from emulator.topology.model import CLIENT_KINDS
-from tests.controller.world import World
+from tests.controller.test_own import OWN
+from tests.controller.world import WALL_NS, World
+from tests.plan.worlds import plan_of
 
 LIGHT = dict.fromkeys(CLIENT_KINDS, 5.0)
 
@@ -78,3 +82,22 @@ def test_a_recording_that_failed_is_raised(world, lab, monkeypatch):
     monkeypatch.setattr(Recorder, "check", refuse)
     with pytest.raises(NetemuError, match="recording the history failed"):
         follow_fault(lab, under_way(world, lab), world.listen, "netemu kill us-east")
+
+
+def test_what_a_client_of_the_users_says_meanwhile_is_told():
+    """It goes on as it is: nothing starts it anew for a kill by hand."""
+    world = World()
+    world.plan = plan_of(OWN, "two-region")
+    lab = world.up()
+    log = world.engine.logs["two-region", "paris/client:image"] = []
+    break_it = under_way(world, lab)
+
+    def break_while_it_speaks() -> str:
+        wall = world.clock.now_ns() + WALL_NS
+        log.append(LogLine(wall, '{"ok": true, "ms": 5}'))
+        return break_it()
+
+    starts = world.engine.calls.count(("start", "two-region", "paris/client:image"))
+    history = follow_fault(lab, break_while_it_speaks, world.listen, "netemu kill us-east")
+    assert [r.outcome for r in history.requests[Client("paris", "own")]] == ["ok"]
+    assert world.engine.calls.count(("start", "two-region", "paris/client:image")) == starts

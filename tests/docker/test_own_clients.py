@@ -16,6 +16,7 @@ from emulator.analysis.measurements import Row
 from emulator.analysis.recovery import measure
 from emulator.analysis.timeline import Client, History, read_history
 from emulator.clock import NS_PER_S
+from emulator.errors import Exit
 from tests.capture import Capture, Captured
 from tests.cli import ROOT, Said, netemu
 from tests.docker.lab import EU_WEST, US_EAST, running_example
@@ -124,3 +125,53 @@ def _about(city: str, why: str) -> str:
 def test_the_wire_contradicts_nobody(seen: Seen) -> None:
     """The connections that only own clients know of are taken for theirs."""
     assert seen.report["agreement"]["disagreements"] == []
+
+
+# A job that is done after twelve questions, and says how much is left.
+_JOB = """
+import json, sys, time, urllib.request
+for left in reversed(range(12)):
+    began = time.monotonic()
+    answer = urllib.request.urlopen("http://www.shop.test/", timeout=2)
+    ms = (time.monotonic() - began) * 1e3
+    server = answer.headers["X-Netemu-Server"]
+    print(json.dumps({"ok": True, "ms": ms, "server": server, "left": left}), flush=True)
+sys.exit(3)
+"""
+_TOPOLOGY = """\
+netemu: 1
+name: job
+zone: shop.test
+regions:
+  us-east: {{location: aws:us-east-1}}
+clients:
+  new-york: {{location: city:New York, image: {image}, command: {command}}}
+"""
+_SCENARIO = """\
+netemu: 1
+name: job
+topology: job.yaml
+traffic: {http: 5/s}
+steps: []
+end: 6s
+objectives:
+  - exit_code == 3 from new-york
+  - exit_code == 0
+  - availability == 100 % over own
+"""
+
+
+def test_a_job_is_judged_by_its_exit_code(image: str, tmp_path: Path) -> None:
+    """And what it told is counted."""
+    command = json.dumps(["python3", "-c", _JOB])
+    (tmp_path / "job.yaml").write_text(_TOPOLOGY.format(image=json.dumps(image), command=command))
+    (tmp_path / "run.yaml").write_text(_SCENARIO)
+    said = netemu("run", "run.yaml", "--json", "report.json", cwd=tmp_path)
+    assert said.code == Exit.MISSED, said.out + said.err
+    report = json.loads((tmp_path / "report.json").read_text())
+    outcomes = [(one["outcome"], one["measured"]) for one in report["objectives"]]
+    assert outcomes == [("passed", 3), ("failed", 3), ("passed", 1)]
+    [own] = report["own_clients"]
+    assert (own["end"], own["attempts"], own["failed"]) == ("exit 3", 12, 0)
+    assert [(f["name"], f["count"], f["before"]) for f in own["figures"]] == [("left", 12, 5.5)]
+    assert re.search(r"new-york +\S+ +exit 3 +12 +0\n", said.out)
