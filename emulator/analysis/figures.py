@@ -15,6 +15,7 @@ from emulator.analysis.queries import counted_per_s
 from emulator.analysis.series import Sample
 from emulator.analysis.timeline import FaultLife, History
 from emulator.analysis.words import client_name
+from emulator.events import OWN_CLIENT
 from emulator.scenario.model import Comparison, Objective, Period
 
 COUNTS = ("requests_lost", "resets", "relapses")
@@ -121,8 +122,13 @@ def _rows(measured: Measurements, history: History, objective: Objective) -> lis
         for fault in measured.faults
         if _is_of(fault.life, period, among)
         for row in fault.rows
-        if speaks_of(objective, row.client)
+        if speaks_of(objective, row.client) and not _is_unforeseen(objective, row.client.kind)
     ]
+
+
+def _is_unforeseen(objective: Objective, kind: str) -> bool:
+    """Nothing is predicted for clients of the user's, so nothing is held against a prediction."""
+    return bool(objective.bound_predicted) and kind == OWN_CLIENT
 
 
 def _is_of(life: FaultLife, period: Period, among: Sequence[Interval]) -> bool:

@@ -26,7 +26,7 @@ def setting_changes(a: Run, b: Run) -> tuple[str, ...]:
     only one of two versions of netemu writes into a header is no difference."""
     changes: list[str] = []
     loads = _loads if a.loads and b.loads else _rates  # older headers: one rate for all cities
-    for read in (_services, loads, _timeouts, _nearest, _paths, _environment):
+    for read in (_services, loads, _own_clients, _timeouts, _nearest, _paths, _environment):
         old, new = dict(read(a)), dict(read(b))
         if old and new:
             changes += [
@@ -52,6 +52,10 @@ def _loads(run: Run) -> Iterator[tuple[str, str]]:
     for city, kinds in run.loads.items():
         for kind, load in kinds.items():
             yield from ((f"{city} {kind} {name}", text) for name, text in _load(load))
+
+
+def _own_clients(run: Run) -> Iterator[tuple[str, str]]:
+    yield from ((f"{city} own client", image) for city, image in run.own_clients.items())
 
 
 def _rates(run: Run) -> Iterator[tuple[str, str]]:

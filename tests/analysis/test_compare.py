@@ -218,6 +218,13 @@ def test_settings_are_told_as_they_were_written():
     assert setting_changes(replace(a, paths=[], timeouts={}, loads={}), a) == ()
 
 
+def test_another_image_of_a_client_of_the_users_is_a_setting():
+    header = killed(5.2).history().run
+    assert header is not None
+    old, new = (replace(header, own_clients={"paris": f"my/client:{n}"}) for n in (1, 2))
+    assert setting_changes(old, new) == ("paris own client my/client:1 -> my/client:2",)
+
+
 def test_the_terminal_is_aligned_and_fits(base, slow):
     """A hundred columns; a figure has its unit; the conclusion is last."""
     console = Console(width=100, record=True, no_color=True, highlight=False)

@@ -301,3 +301,17 @@ def test_failures_that_are_called_otherwise_each_time_do_not_flood_the_tables():
     lines = loss_lines(losses)
     assert (lines[0], lines[-1]) == ("10 port 40000 refused", "13 otherwise")
     assert len(lines) == 9
+
+
+def test_it_is_not_held_against_a_prediction_of_others():
+    """What is predicted is predicted for the built-in clients."""
+    foreseen = {"power us-east": [{"city": "new-york", "client": "http", "seconds": [8.0, 9.0]}]}
+    story = holding()
+    header = story.history().run
+    assert header
+    header.predicted.update(foreseen)
+    against = {"figure": "recovery_s", "statistic": "p100", "comparison": "<=", "bound": 0.0}
+    against["bound_predicted"] = "p100"
+    verdict = judged(story, client=None, **against)
+    assert (verdict.outcome, verdict.measured) == ("passed", 8.0)
+    assert judged(story, **against).reason == "nothing is predicted for what it speaks of"
