@@ -130,9 +130,11 @@ def test_the_wire_contradicts_nobody(seen: Seen) -> None:
     assert seen.report["agreement"]["disagreements"] == []
 
 
-# A job that is done after twelve questions, and says how much is left.
+# A job that is done after twelve questions, and says how much is left. In its first life it has
+# nothing to do: one that fails at once is no lab's.
 _JOB = """
-import json, sys, time, urllib.request
+import json, os, sys, time, urllib.request
+if not os.path.exists("/tmp/lived"): sys.exit(open("/tmp/lived", "w").close())
 for left in reversed(range(12)):
     began = time.monotonic()
     answer = urllib.request.urlopen("http://www.shop.test/", timeout=2)
