@@ -20,6 +20,7 @@ from emulator.controller.own import (
     refuse_own_that_ended,
     wait_until_servers_are_well,
 )
+from emulator.controller.own_files import own_files
 from emulator.controller.probing import Delays
 from emulator.controller.ready import (
     SERVICES_S,
@@ -152,6 +153,7 @@ def bring_up(
     UsageError, and touches nothing, when a lab of this name is here already.
     """
     refuse_missing_images(plan, engine)
+    files = own_files(plan)
     if engine.containers(plan.lab):
         raise UsageError(
             f"a lab {plan.lab!r} is here already; remove it: netemu down {plan.lab}, "
@@ -161,7 +163,7 @@ def bring_up(
     progress("containers", 0.0)
     _claim(lab, image)
     try:
-        _make(lab, image, progress)
+        _make(lab, image, files, progress)
         lab.measured_ns = get_ready(lab, progress)
         begin_traces(lab)
         progress("ready", 1.0)
@@ -194,16 +196,22 @@ def _give_up(lab: Lab, error: BaseException) -> None:
         error.add_note(f"cleaning up failed too ({failure}); then: netemu down {lab.name}")
 
 
-def _make(lab: Lab, image: str, progress: Progress) -> None:
+def _make(
+    lab: Lab, image: str, files: Mapping[str, Mapping[str, bytes]], progress: Progress
+) -> None:
     plan, engine = lab.plan, lab.engine
+    # What a `down` left that was killed: a lab's volumes begin empty.
+    engine.remove_volumes(engine.volumes(plan.lab))
 
     def make(host: HostSpec) -> ContainerHandle:
         engine.create(host_spec(plan, host, image))
         handle = engine.start(plan.lab, host.name)
         if host.own is not None:
             engine.create(own_spec(plan, host, host.own))
-            if root := lab.certificates.public():
-                engine.put(plan.lab, host.own.name, {p: t.encode() for p, t in root.items()})
+            given = {path: text.encode() for path, text in lab.certificates.public().items()}
+            given |= files.get(host.own.name, {})
+            if given:
+                engine.put(plan.lab, host.own.name, given)
         return handle
 
     with ThreadPoolExecutor(POOL) as pool:
@@ -312,15 +320,24 @@ def remove_lab(engine: Engine, name: str) -> int:
     """Remove everything labelled as this lab's, until a second look finds nothing: an engine may
     still be finishing a call of a process that was killed. Returns how many containers went."""
     removed = 0
-    while containers := engine.containers(name):
+    while True:
+        containers, volumes = engine.containers(name), engine.volumes(name)
+        if not containers and not volumes:
+            return removed
         engine.remove(containers)
+        engine.remove_volumes(volumes)
         removed += len(containers)
-    return removed
 
 
 def lab_names(engine: Engine) -> tuple[str, ...]:
     """Every lab that has a container here."""
     return tuple(sorted({container.lab for container in engine.containers()}))
+
+
+def left_names(engine: Engine) -> tuple[str, ...]:
+    """Every lab of which anything is here: of a `down` that was killed perhaps only volumes."""
+    volumes = {volume.lab for volume in engine.volumes()}
+    return tuple(sorted({*lab_names(engine), *volumes}))
 
 
 def wan_spec(plan: Plan, image: str) -> ContainerSpec:

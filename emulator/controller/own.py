@@ -39,12 +39,14 @@ def own_spec(plan: Plan, host: HostSpec, own: OwnSpec) -> ContainerSpec:
         host=own.name,
         name=own.container,
         image=own.image,
+        entrypoint=own.entrypoint,
         command=own.command,
         environment=own.environment,
         cpu_shares=host.cpu_shares,
         network_of=host.name,
         cpus=own.cpus,
         memory=own.memory,
+        volumes=own.volumes,
     )
 
 

@@ -48,10 +48,16 @@ def _own(
         container=f"{host.container}-{IMAGE}",
         image=image.name or built,
         build=image.build,
+        entrypoint=image.entrypoint,
         command=image.command,
         environment={**trust, **image.environment, **everybody, **told},
         cpus=image.cpus,
         memory=image.memory,
+        files=image.files,
+        # A region is like one machine. No label has a _ in it, so no two names can be one.
+        volumes={
+            v.path: f"{plan.lab}_{host.site}_{v.name}" if v.name else "" for v in image.volumes
+        },
         start_timeout_s=patience_s,
     )
 

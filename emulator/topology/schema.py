@@ -230,12 +230,27 @@ def _image(what: str = "What servers run; default: netemu's own.") -> Schema:
             "type": "string",
             "description": "The directory of a Dockerfile, beside the file",
         },
+        "entrypoint": {
+            "description": "Instead of the image's own, whose command is not used then.",
+            "oneOf": [_word_list(), words],
+        },
         "command": {"description": "Instead of the image's own.", "oneOf": [_word_list(), words]},
         "env": variables | {"description": "Environment of the image's container."},
         "cpus": {"type": "number", "description": "Processors that a server may use at most."},
         "memory": _text(
             f"^{_UNSIGNED}(B|kB|KiB|MB|MiB|GB|GiB)$", "Memory of a server at most, like 256MB."
         ),
+        "files": {
+            "type": "object",
+            "description": "Path in the container: file or directory to copy, beside the file.",
+            "propertyNames": {"pattern": "^/"},
+            "additionalProperties": {"type": "string"},
+        },
+        "volumes": {
+            "type": "array",
+            "description": "/path, or name:/path to share it with others of the region.",
+            "items": {"type": "string", "pattern": "^([a-z0-9-]+:)?/[^:]+$"},
+        },
     }
 
 

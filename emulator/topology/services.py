@@ -21,9 +21,7 @@ SERVICE_KEYS = (
 )  # fmt: skip
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
-LATER_SERVICE = (
-    "protocols", "anycast", "servers", "volumes", "files", "depends_on", "entrypoint",
-)  # fmt: skip
+LATER_SERVICE = ("protocols", "anycast", "servers", "depends_on")
 DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
 SERVICES_MAX = 50  # a region has one public address for each

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from emulator.controller.inject import heal, inject
-from emulator.controller.lab import Lab, bring_up
+from emulator.controller.lab import Lab, bring_up, left_names, remove_lab
 from emulator.controller.logs import LogReader, Source, Written
 from emulator.controller.status import lab_status
-from emulator.engine.base import ContainerState, LogLine
+from emulator.engine.base import ContainerSpec, ContainerState, LogLine
 from emulator.engine.fake import FakeEngine
 from emulator.errors import NotReady, UsageError
 from tests.controller.world import IMAGE, World, silent_progress
@@ -18,7 +18,7 @@ OWN = """\
 netemu: 1
 name: two-region
 regions:
-  us-east: {location: aws:us-east-1, services: {www: {image: my/www:1}}}
+  us-east: {location: aws:us-east-1, services: {www: {image: my/www:1, volumes: [data:/data]}}}
   eu-west: {location: aws:eu-west-1}
 clients:
   paris: {location: city:Paris/FR, image: my/client}
@@ -67,6 +67,34 @@ def test_it_joins_a_host_that_is_wired_with_nothing_more(own):
     assert states(own) == (RUNNING, RUNNING)
     starts = [host for verb, _, host in own.engine.calls if verb == "start"]
     assert starts.index(OURS) > starts.index(SERVER)
+
+
+def test_its_volumes_are_removed_with_it(own):
+    """By `down`, also where an earlier one was stopped between containers and volumes; another
+    lab's stay."""
+    other = ContainerSpec("other", "a", "other-a", "x", (), volumes={"/d": "other_us-east_data"})
+    own.engine.create(other)
+    own.up()
+    [named] = own.engine.volumes("two-region")
+    assert named.name == "two-region_us-east_data"
+    own.engine.remove(own.engine.containers("two-region"))
+    assert left_names(own.engine) == ("other", "two-region")
+    assert remove_lab(own.engine, "two-region") == 0
+    assert left_names(own.engine) == ("other",)
+    assert [volume.lab for volume in own.engine.volumes()] == ["other"]
+
+
+def test_a_lab_begins_with_empty_volumes(own):
+    """What was left of one that was not removed whole goes before the first container is made."""
+    own.up()
+    own.engine.remove(own.engine.containers("two-region"))
+    own.engine.calls.clear()
+    own.wan = type(own.wan)(own.clock, own._answer)
+    own.up()
+    calls = [
+        (verb, name) for verb, _, name in own.engine.calls if "two-region" in name or name == OURS
+    ]
+    assert calls.index(("remove_volume", "two-region_us-east_data")) < calls.index(("create", OURS))
 
 
 @pytest.mark.parametrize("target", ["us-east", SERVER])

@@ -11,14 +11,18 @@ OWN = """\
 netemu: 1
 name: own
 regions:
-  us-east: {location: aws:us-east-1, services: {api: {image: my/api:1.3, servers: 2, env: {A: 2}}}}
+  us-east: {location: aws:us-east-1, services: {api: {image: my/api:1.3, servers: 2, env: {A: 2},
+    files: {/etc/b: /nowhere/b2}}}}
   eu-west: {location: aws:eu-west-1}
 clients:
   paris: {location: city:Paris/FR, image: my/client, command: "ask http://api.own.test/"}
 services:
   api:
     image: my/api:1.2
+    entrypoint: tini --
     command: serve --port 8080
+    files: {/etc/a: /nowhere/a, /etc/b: /nowhere/b}
+    volumes: [/var/lib/api, shared:/srv/shared]
     env: {A: 1, EMPTY: , B: "two words"}
     target_port: 8080
     health: /ready?x=50%
@@ -47,11 +51,30 @@ def test_a_server_with_an_image_has_a_second_container() -> None:
     assert (here.cpus, here.memory, here.start_timeout_s) == (0.5, 128 * 2**20, 90.0)
     assert (here.environment["A"], there.environment["A"]) == ("1", "2")
     assert (here.environment["EMPTY"], there.environment["B"]) == ("", "two words")
+    assert here.entrypoint == there.entrypoint == ("tini", "--")
+    assert (own(plan, "us-east/db-1").entrypoint, own(plan, "us-east/db-1").volumes) == ((), {})
     assert own(plan, "us-east/db-1").command == ("postgres", "-c", "a b")
     assert [h.name for h in plan.hosts if h.role == "server" and h.own is None] == [
         "us-east/plain-1",
         "eu-west/plain-1",
     ]
+
+
+def test_its_files_are_those_of_the_service_but_for_what_its_region_changes() -> None:
+    plan = plan_of(OWN, "lab")
+    assert own(plan, "eu-west/api-1").files == {"/etc/a": "/nowhere/a", "/etc/b": "/nowhere/b"}
+    assert own(plan, "us-east/api-1").files == {"/etc/a": "/nowhere/a", "/etc/b": "/nowhere/b2"}
+
+
+def test_a_volume_with_a_name_is_one_in_each_region_of_each_lab() -> None:
+    """Its servers share it; one without a name is each container's own."""
+    plan = plan_of(OWN, "lab")
+    first, second = own(plan, "us-east/api-1"), own(plan, "us-east/api-2")
+    assert first.volumes == {"/var/lib/api": "", "/srv/shared": "lab_us-east_shared"}
+    assert second.volumes == first.volumes
+    assert own(plan, "eu-west/api-1").volumes["/srv/shared"] == "lab_eu-west_shared"
+    other = own(plan_of(OWN, "other"), "us-east/api-1")
+    assert other.volumes["/srv/shared"] == "other_us-east_shared"
 
 
 def test_it_is_told_where_it_is_and_who_its_peers_are() -> None:
