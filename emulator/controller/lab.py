@@ -18,6 +18,7 @@ from emulator.controller.own import (
     own_spec,
     refuse_missing_images,
     refuse_own_that_ended,
+    wait_until_balancers_agree,
     wait_until_servers_are_well,
 )
 from emulator.controller.own_files import own_files
@@ -32,6 +33,7 @@ from emulator.controller.ready import (
     wait_until_paths_fit,
 )
 from emulator.controller.signals import undisturbed
+from emulator.controller.wellness import Starts
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import EngineError, FileProblems, NetemuError, UsageError
 from emulator.impairment import Pair, Trace
@@ -83,21 +85,25 @@ class Lab:
         self._ask_all("configure", told)
 
     def run_daemons(self, hosts: Iterable[str]) -> None:
-        """Start every daemon of these hosts that does not run, and what users put beside them."""
+        """Start every daemon of these hosts that does not run, and what users put beside them, in
+        the order in which it waits for each other."""
         chosen = list(hosts)
         self._ask_all("start", {host: {} for host in chosen})
-        self.each(self.own(chosen), self.engine.start)
+        self.starts(chosen).finish(self.wan, self.clock)
 
     def run_early_daemons(self, hosts: Iterable[str]) -> None:
-        """The same, but for vantages: their first check decides, so it waits for the regions."""
+        """Only the daemons, and no vantages: their first check decides, so it waits for the
+        regions."""
         vantages = set(self.vantages())
         early = {
             host: {"daemons": [d.name for d in self.spec(host).daemons if d.name != VANTAGE]}
             for host in vantages
         }
-        chosen = list(hosts)
-        self._ask_all("start", {host: dict(early.get(host, {})) for host in chosen})
-        self.each(self.own(chosen), self.engine.start)
+        self._ask_all("start", {host: dict(early.get(host, {})) for host in hosts})
+
+    def starts(self, hosts: Iterable[str]) -> Starts:
+        """What users put beside these hosts, on its way up."""
+        return Starts(self.plan, hosts, lambda own: self.each(own, self.engine.start))
 
     def own(self, hosts: Iterable[str], state: ContainerState | None = None) -> list[str]:
         """The containers of the user's that share the network of these hosts: all of them, or
@@ -239,12 +245,14 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
     progress("daemons", 0.65)
     lab.run_early_daemons([*by_role["server"], *by_role["access"]])
+    starts = lab.starts(by_role["server"])
+    starts.go_on()
     progress("paths", 0.7)
     measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     progress("balancers", 0.8)
     wait_until(lambda: missing_servers(lab.plan, lab.wan), lab.clock)
     lab.run_early_daemons(by_role["edge"])
-    wait_until_servers_are_well(lab.plan, lab.engine, lab.wan, lab.clock)
+    wait_until_servers_are_well(lab.plan, lab.engine, lab.wan, lab.clock, starts)
     progress("name servers", 0.9)
     lab.run_early_daemons(by_role["ns"])
     lab.run_daemons(lab.vantages())  # they report to name servers that listen already
@@ -254,6 +262,7 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
     wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)
+    wait_until_balancers_agree(lab.plan, lab.engine, lab.wan, lab.clock)
     refuse_own_that_ended(lab.plan, lab.engine)
     return measured
 

@@ -68,7 +68,8 @@ class OwnSpec:
     memory: int  # bytes; 0: no limit
     files: Mapping[str, str]  # path inside -> file or directory on this machine, copied at `up`
     volumes: Mapping[str, str]  # path inside -> the engine's name of it; "": the container's own
-    start_timeout_s: float
+    start_timeout_s: float = 0.0
+    waits_for: tuple[str, ...] = ()  # servers of its region that must be well before it starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ class Service:
     health: str = "/healthz"  # what the balancer asks its servers for; "tcp": only to connect
     start_timeout_s: float = 60.0  # an image's servers must be well by then
     tls: bool = False  # clients speak it to the balancer, where it ends
+    depends_on: tuple[str, ...] = ()  # services whose servers in a region are well before these
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,6 +213,7 @@ def _service() -> Schema:
             "names": _aliases(),
             **_image(),
             "health": _text("^(tcp|/.*)$", "What the balancer asks servers for: a path, or tcp."),
+            "depends_on": _services(),
             "start_timeout": _duration("An image's servers must be well by then; default 60s."),
             "tls": _YES_NO | {"description": "TLS to the balancer, where it ends; default no."},
         }
@@ -256,6 +257,13 @@ def _image(what: str = "What servers run; default: netemu's own.") -> Schema:
 
 def _word_list() -> Schema:
     return {"type": "string", "description": "Words as a shell would split them."}
+
+
+def _services() -> Schema:
+    name = {"type": "string", "pattern": _NAME}
+    names = {"type": "array", "items": name, "uniqueItems": True}
+    what = "Services whose servers in the region are well before an image's container starts."
+    return {"description": what, "oneOf": [name, names]}
 
 
 def _aliases() -> Schema:

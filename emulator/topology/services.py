@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from emulator.errors import suggest
 from emulator.scalars import choice, duration, is_label, whole
+from emulator.topology.depends import check_depends_on, read_depends_on
 from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
 from emulator.topology.images import IMAGE_KEYS, TCP, check_image, health, read_image
 from emulator.topology.model import APEX, Balance, DnsPolicy, Region, Rule, Service
@@ -17,11 +18,11 @@ from emulator.yamlfile import Entry
 
 SERVICE_KEYS = (
     "port", "target_port", "balance", "rules", "dns", "drain_timeout", "names", *IMAGE_KEYS,
-    "health", "start_timeout", "tls",
+    "health", "start_timeout", "tls", "depends_on",
 )  # fmt: skip
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
-LATER_SERVICE = ("protocols", "anycast", "servers", "depends_on")
+LATER_SERVICE = ("protocols", "anycast", "servers")
 DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
 SERVICES_MAX = 50  # a region has one public address for each
@@ -58,6 +59,7 @@ def read_services(
         _check_rules(service, named[service.name], behind_l7)
         _check_regions(service, named[service.name], regions)
         check_image(service.image, named[service.name])
+    check_depends_on(services, named, regions)
     return services
 
 
@@ -72,7 +74,7 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
     if entry.is_empty():  # `www:` alone asks for the defaults
         return Service(name, dns=policy)
     fields, default = entry.fields(SERVICE_KEYS, LATER_SERVICE), Service(name)
-    dns, rules, names = fields.get("dns"), fields.get("rules"), fields.get("names")
+    dns, rules, names, depends_on = map(fields.get, ("dns", "rules", "names", "depends_on"))
     tls = fields.value("tls", yes_or_no, default.tls)
     image = read_image(fields)
     port = fields.value("port", _port, HTTPS_PORT if tls else default.port)
@@ -91,6 +93,7 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
         health=fields.value("health", health, asked),
         start_timeout_s=fields.value("start_timeout", duration("1s", "1h"), 60.0),
         tls=tls,
+        depends_on=read_depends_on(depends_on) if depends_on else (),
     )
 
 

@@ -23,7 +23,7 @@ from emulator.errors import UsageError
 from emulator.plan import addressing
 from emulator.plan.hosts import HAPROXY_SOCKET, lan_address
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
-from emulator.plan.own import image_of
+from emulator.plan.own import GOOD, GOOD_OF_OWN, image_of
 from emulator.plan.tls import certificate_file
 from emulator.topology.images import TCP
 from emulator.topology.model import Rule, Service
@@ -188,11 +188,11 @@ def _backend(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service)
 
 
 def _check(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> str:
-    """Without these lines HAProxy only connects. The built-in server says 200; of an image's own
-    every success and redirection counts."""
+    """Without these lines HAProxy only connects."""
     if written.health == TCP:
         return ""
-    good = "200-399" if image_of(plan, site.name, written) else "200"
+    low, high = GOOD_OF_OWN if image_of(plan, site.name, written) else GOOD
+    good = f"{low}-{high}" if low < high else str(low)
     path = _quote(written.health.replace("%", "%%"))
     return _HTTP_CHECK.format(path=path, host=service.fqdn, good=good)
 
