@@ -108,7 +108,8 @@ def check_of(plan: Plan, server: str) -> dict[str, object]:
     return {
         "address": addresses[server],
         "port": written.target_port,
-        "path": "" if written.health == TCP else written.health,
+        # Of a server that speaks HTTP/2 only the balancer asks more than a connection.
+        "path": "" if written.health == TCP or written.target_protocol == "h2c" else written.health,
         "host_header": service.fqdn,
         "good": GOOD_OF_OWN if is_own else GOOD,
     }

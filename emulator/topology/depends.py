@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from emulator.errors import suggest
+from emulator.topology.images import has_image
 from emulator.topology.model import Region, Service
 from emulator.yamlfile import Entry
 
@@ -25,8 +26,7 @@ def check_depends_on(
         if not service.depends_on:
             continue
         entry = written[service.name].named()["depends_on"]
-        images = [service.image, *(region.image_of(service) for region in regions)]
-        if not any(image and (image.name or image.build) for image in images):
+        if not has_image(service, regions):
             entry.problem("is for an image, and there is none", "image: my/api:1.2")
         for name in service.depends_on:
             if name not in needs:

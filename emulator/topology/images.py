@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from emulator.scalars import decimal, size
-from emulator.topology.model import Image
+from emulator.topology.model import Image, Region, Service
 from emulator.topology.mounts import read_files, read_volumes
 from emulator.yamlfile import Entry, Fields
 
@@ -51,6 +52,12 @@ def check_image(image: Image | None, entry: Entry) -> None:
     if said and not {"image", "build"} & said.keys():
         key = next(key for key in IMAGE_KEYS if key in said)
         said[key].problem("is for an image, and there is none", "image: my/api:1.2")
+
+
+def has_image(service: Service, regions: Iterable[Region]) -> bool:
+    """Whether its servers run one anywhere."""
+    images = [service.image, *(region.image_of(service) for region in regions)]
+    return any(image is not None and (image.name or image.build) for image in images)
 
 
 def _read_directory(entry: Entry) -> str:

@@ -13,6 +13,7 @@ from emulator.steering import AllDown, CheckKind, Policy
 LATENCY = Policy("latency")
 
 Balance = Literal["l4", "l7"]
+Protocol = Literal["http/1.1", "h2c"]
 APEX = "@"  # the zone's own name, as zone files write it
 CLIENT_KINDS = ("http", "keepalive", "stream", "udp")
 
@@ -125,6 +126,7 @@ class Service:
     port: int = 80
     target_port: int = 8080  # what the servers listen on
     balance: Balance = "l7"
+    target_protocol: Protocol = "http/1.1"  # what an l7 balancer speaks with the servers
     rules: tuple[Rule, ...] = ()
     dns: DnsPolicy = DnsPolicy()
     drain_timeout_s: float = 30.0

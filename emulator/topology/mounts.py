@@ -19,10 +19,12 @@ def read_files(entry: Entry) -> dict[str, str]:
     """
     found = {}
     for inside, source in entry.named().items():
-        text = source.text() or ""
+        text = source.text()
+        if text is None:
+            continue
         whole = str((source.document.folder / text).resolve())
-        if not Path(text).is_absolute() and not Path(whole).exists():
-            source.problem(f"there is no {text} beside the file", "name a file or a directory")
+        if not text or (not Path(text).is_absolute() and not Path(whole).exists()):
+            source.problem(f"there is no {text!r} beside the file", "name a file or a directory")
         if _is_path(source, inside):
             source.document.take_in(source, whole)
             found[inside] = whole

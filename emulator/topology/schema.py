@@ -206,6 +206,10 @@ def _service() -> Schema:
             "port": port
             | {"description": "What clients connect to; default 80 (tls: 443). Not 7."},
             "target_port": port | {"description": "What servers listen on; default 8080. Not 7."},
+            "target_protocol": {
+                "enum": ["http/1.1", "h2c"],
+                "description": "What an l7 balancer speaks with servers; h2c: HTTP/2 without TLS.",
+            },
             "balance": {"enum": ["l4", "l7"], "description": "TCP or HTTP; default l7."},
             "rules": {"type": "array", "items": _rule(), "description": "Only for l7."},
             "dns": _object(_policy_properties()),

@@ -85,7 +85,9 @@ def test_a_lab_outlives_the_files_that_it_copied(folder):
 
 def test_a_file_that_is_not_there_is_a_problem_of_the_topology(folder):
     """With its line, like any other."""
-    with pytest.raises(FileProblems, match=r"lab\.yaml:8: services\.www\.files\./a: there is no b"):
+    with pytest.raises(
+        FileProblems, match=r"lab\.yaml:8: services\.www\.files\./a: there is no 'b'"
+    ):
         read(folder, "{/a: b}")
 
 
