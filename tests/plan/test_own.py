@@ -148,6 +148,9 @@ def test_a_server_may_speak_http_2_without_tls() -> None:
     assert "timeout server 1h" in rpc
     assert "retry-on" not in rpc
     assert "timeout client 1h" in sections["frontend fe-rpc"]
+    tls = f"{services}, tls: true, target_port: 50051}}\ntraffic:"
+    secure = plan_of(OWN.replace("traffic:", tls))
+    assert " alpn h2,http/1.1\n" in host_of(secure, "eu-west/edge").files["/etc/netemu/haproxy.cfg"]
     assert "proto" not in sections["backend be-api"]
     assert "timeout client" not in sections["frontend fe-api"]
 

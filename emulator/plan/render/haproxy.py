@@ -148,7 +148,7 @@ def _frontend(service: ServiceSpec, site: SiteSpec, written: Service) -> str:
         name=f"fe-{service.name}",
         address=service.addresses[site.name],
         port=service.port,
-        tls=_tls(service),
+        tls=_tls(service, written),
         secure=_TELL_THE_SERVER if service.tls else "",
         idempotent=IDEMPOTENT,
         patience=_LONG_CALLS if written.target_protocol == "h2c" else "",
@@ -158,11 +158,13 @@ def _frontend(service: ServiceSpec, site: SiteSpec, written: Service) -> str:
     )
 
 
-def _tls(service: ServiceSpec) -> str:
-    """HAProxy would offer HTTP/2 by itself, whose connections a drain cannot end one by one."""
+def _tls(service: ServiceSpec, written: Service) -> str:
+    """HAProxy would offer HTTP/2 by itself, whose connections a drain cannot end one by one; gRPC
+    needs it."""
     if not service.tls:
         return ""
-    protocols = " alpn http/1.1" if service.balance == "l7" else ""
+    spoken = "h2,http/1.1" if written.target_protocol == "h2c" else "http/1.1"
+    protocols = f" alpn {spoken}" if service.balance == "l7" else ""
     return f" ssl crt {certificate_file(service.name)} ssl-min-ver TLSv1.2{protocols}"
 
 
