@@ -16,7 +16,13 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, LogLine
+from emulator.engine.base import (
+    ContainerHandle,
+    ContainerSpec,
+    ContainerState,
+    LogLine,
+    VolumeHandle,
+)
 from emulator.errors import EngineError
 from emulator.wan.remote import ATTACH
 from tests.netns import wait_until
@@ -176,6 +182,11 @@ class ProcessEngine:
 
     def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
         return ()
+
+    def volumes(self, lab: str | None = None) -> tuple[VolumeHandle, ...]:
+        return ()
+
+    def remove_volumes(self, volumes: Iterable[VolumeHandle]) -> None: ...
 
     def memory_bytes(self, lab: str) -> Mapping[str, int]:
         return {}

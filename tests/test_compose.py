@@ -9,7 +9,7 @@ import pytest
 from emulator.errors import Exit, UsageError
 from emulator.plan import make_plan
 from emulator.topology.compose import from_compose
-from emulator.topology.model import Service, Topology
+from emulator.topology.model import Service, Topology, Volume
 from emulator.topology.parse import parse_topology
 from emulator.topology.starter import Answers
 from tests.cli import caller
@@ -20,24 +20,39 @@ services:
   db:
     image: postgres:16
     environment: {POSTGRES_PASSWORD: "${SECRET:-geheim}", FSYNC: true}
-    volumes: [data:/var/lib/postgresql/data]
+    volumes: [my_data:/var/lib/postgresql/data:ro, /anonymous]
+    secrets: [password]
   user_api:
     build: {context: ./api, args: {A: 1}}
     command: ["serve", "--db", "db:5432"]
     env_file: api.env
     environment: [LOG=debug, MARK, DOLLAR=$$5]
     ports: ["127.0.0.1:8080:9000/tcp", "9001"]
-    depends_on: [db]
+    entrypoint: /entry.sh --fast
+    depends_on:
+      db: {condition: service_healthy}
+      worker: {condition: service_completed_successfully}
+    volumes:
+      - ./conf:/etc/api/
+      - ./absent:/absent
+      - /var/run/docker.sock:/var/run/docker.sock
+      - {type: bind, source: api.env, target: /srv/env, read_only: true}
+      - {type: volume, source: my_data, target: /data}
+      - {type: tmpfs, target: /scratch}
+    configs: [{source: motd, target: /etc/motd}, inline]
     healthcheck: {test: ["CMD", "curl", "-f", "http://localhost:9000/ready?deep=1"]}
     deploy: {replicas: 3, resources: {limits: {cpus: "0.5", memory: 256M}}}
     restart: always
     privileged: true
   web:
     image: nginx
+    depends_on: [user_api]
     ports: [{target: 80, published: 8080}]
   worker:
     image: my/worker
-volumes: {data: {}}
+volumes: {my_data: {}}
+configs: {motd: {file: ./conf/motd}, inline: {content: hi}}
+secrets: {password: {file: api.env}}
 """
 
 
@@ -55,6 +70,8 @@ def services(topology: Topology) -> dict[str, Service]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> tuple[Topology, list[str]]:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "motd").write_text("hello")
     (tmp_path / "api.env").write_text("# comment\nLOG=info\nexport MODE='fast'\n")
     return taken(tmp_path, SHOP, MARK="t")
 
@@ -78,21 +95,46 @@ def test_what_a_topology_can_say_is_carried_over(shop, tmp_path) -> None:
     assert api.image.environment == {"LOG": "debug", "MODE": "fast", "MARK": "t", "DOLLAR": "$5"}
     assert (api.port, api.target_port, api.balance) == (9000, 9000, "l7")
     assert api.health == "/ready?deep=1"
+    assert api.image.entrypoint == ("/entry.sh", "--fast")
+    assert (api.depends_on, web.depends_on, db.depends_on) == (("db",), ("user-api",), ())
     assert (api.image.cpus, api.image.memory) == (0.5, 256 * 2**20)
     assert (web.image.name, web.port, web.health) == ("nginx", 80, "/")
     assert (db.image.name, db.port, db.balance, db.health) == ("postgres:16", 5432, "l4", "tcp")
     assert db.image.environment == {"POSTGRES_PASSWORD": "geheim", "FSYNC": "true"}
 
 
+def test_disks_are_carried_over(shop, tmp_path) -> None:
+    """Volumes by their names, what is beside the file as files, configs and secrets where Compose
+    puts them."""
+    api, _, db = services(shop[0]).values()
+    assert api.image is not None and db.image is not None
+    assert api.image.volumes == (Volume("/data", "my-data"),)
+    assert api.image.files == {
+        "/etc/api": str(tmp_path / "conf"),
+        "/srv/env": str(tmp_path / "api.env"),
+        "/etc/motd": str(tmp_path / "conf" / "motd"),
+    }
+    assert db.image.volumes == (
+        Volume("/var/lib/postgresql/data", "my-data"), Volume("/anonymous"),
+    )  # fmt: skip
+    assert db.image.files == {"/run/secrets/password": str(tmp_path / "api.env")}
+
+
 def test_what_it_cannot_say_is_told(shop) -> None:
     """By name and with the reason; what is about Docker alone is not."""
     said = "\n".join(shop[1])
     for words in (
-        "db.volumes: a container's disk is its own",
+        "db.disk: /var/lib/postgresql/data can be written to here",
+        "db.disk: what becomes of api.env after netemu up: /run/secrets/password is a copy",
+        "user_api.disk: the mount of /absent: only what is beside the file is copied, not ./absent",
+        "user_api.disk: the mount of /var/run/docker.sock: only what is beside the file is copied",
+        "user_api.disk: the mount of /scratch is no volume and no file",
+        "user_api.disk: the config of /inline: only what is beside the file is copied",
         "user_api: is called user-api here",
         "user_api.build.args: only a directory",
         "user_api.ports: only 9000 of 9000, 9001",
-        "user_api.depends_on: all servers start together",
+        "user_api.depends_on: worker must be well, it does not have to end",
+        "user-api.depends_on: worker is not here",
         "user_api.privileged: containers have Docker's default rights",
         "user_api.replicas: write {servers: 3}",
         "worker: is left out: it listens on no port",
@@ -127,6 +169,8 @@ def test_a_file_that_is_none_is_refused(tmp_path, text, complaint) -> None:
 def test_the_command_writes_the_file_and_asks_nothing(tmp_path, monkeypatch, capsys) -> None:
     """A good file, with the notes at its head and on the terminal."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "motd").write_text("hello")
     (tmp_path / "compose.yml").write_text(SHOP.replace("    env_file: api.env\n", ""))
     netemu = caller(monkeypatch, capsys)
     said = netemu("init", "mine.yaml", "--from-compose", "compose.yml", "--cities", "Lagos")

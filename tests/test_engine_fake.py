@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from emulator.engine.base import LogLine
 from emulator.engine.fake import FakeEngine
 from emulator.errors import EngineError
 from tests.contracts.engine import EngineContract, lab, spec
@@ -62,6 +63,16 @@ def engine(image: str) -> FakeEngine:
 @pytest.fixture
 def read_file() -> Callable[[FakeEngine, str, str, str], bytes]:
     return lambda engine, lab, host, path: engine.files[lab, host][path]
+
+
+@pytest.fixture
+def write_log(image: str) -> Callable[[FakeEngine, str, list[str]], str]:
+    def write(engine: FakeEngine, lab: str, lines: list[str]) -> str:
+        engine.create(spec(lab, "api", image))
+        engine.logs[lab, "api"] = [LogLine(n, line) for n, line in enumerate(lines, start=1)]
+        return "api"
+
+    return write
 
 
 class TestFakeEngine(EngineContract):

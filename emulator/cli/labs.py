@@ -19,7 +19,7 @@ from emulator.cli.common import (
     when_stopped,
 )
 from emulator.cli.files import refuse_scenario
-from emulator.controller.lab import Lab, attach, bring_up, lab_names, remove_lab
+from emulator.controller.lab import Lab, attach, bring_up, lab_names, left_names, remove_lab
 from emulator.controller.probing import Delays
 from emulator.controller.ready import wait_until_ready
 from emulator.controller.status import lab_status, world
@@ -123,7 +123,7 @@ def _still_ready(lab: Lab) -> Delays:
 @click.argument("name", required=False, metavar="[LAB]")
 @click.option("--all", "is_all", is_flag=True, help="Every lab on this machine.")
 def down(name: str | None, is_all: bool) -> None:  # noqa: FBT001
-    """Remove a lab: every container with its label, and nothing else.
+    """Remove a lab: every container and volume with its label, and nothing else.
 
     What is not there needs no removing: that is said, and is no error.
 
@@ -135,13 +135,13 @@ def down(name: str | None, is_all: bool) -> None:  # noqa: FBT001
     if name and is_all:
         raise UsageError("name a lab or say --all, not both")
     engine = DockerEngine()
-    there = lab_names(engine)
+    there = left_names(engine)
     if not there:
         click.echo("no lab runs here; nothing to remove")
     elif name and name not in there:
         click.echo(f"there is no lab {name!r}, nothing to remove; there are: {', '.join(there)}")
     else:
-        for each in there if is_all else (the_name(engine, name),):
+        for each in there if is_all or len(there) == 1 else (the_name(engine, name),):
             _remove(engine, each)
 
 

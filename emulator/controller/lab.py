@@ -18,8 +18,10 @@ from emulator.controller.own import (
     own_spec,
     refuse_missing_images,
     refuse_own_that_ended,
+    wait_until_balancers_agree,
     wait_until_servers_are_well,
 )
+from emulator.controller.own_files import own_files
 from emulator.controller.probing import Delays
 from emulator.controller.ready import (
     SERVICES_S,
@@ -31,6 +33,7 @@ from emulator.controller.ready import (
     wait_until_paths_fit,
 )
 from emulator.controller.signals import undisturbed
+from emulator.controller.wellness import Starts
 from emulator.engine.base import ContainerHandle, ContainerSpec, ContainerState, Engine
 from emulator.errors import EngineError, FileProblems, NetemuError, UsageError
 from emulator.impairment import Pair, Trace
@@ -82,21 +85,25 @@ class Lab:
         self._ask_all("configure", told)
 
     def run_daemons(self, hosts: Iterable[str]) -> None:
-        """Start every daemon of these hosts that does not run, and what users put beside them."""
+        """Start every daemon of these hosts that does not run, and what users put beside them, in
+        the order in which it waits for each other."""
         chosen = list(hosts)
         self._ask_all("start", {host: {} for host in chosen})
-        self.each(self.own(chosen), self.engine.start)
+        self.starts(chosen).finish(self.wan, self.clock)
 
     def run_early_daemons(self, hosts: Iterable[str]) -> None:
-        """The same, but for vantages: their first check decides, so it waits for the regions."""
+        """Only the daemons, and no vantages: their first check decides, so it waits for the
+        regions."""
         vantages = set(self.vantages())
         early = {
             host: {"daemons": [d.name for d in self.spec(host).daemons if d.name != VANTAGE]}
             for host in vantages
         }
-        chosen = list(hosts)
-        self._ask_all("start", {host: dict(early.get(host, {})) for host in chosen})
-        self.each(self.own(chosen), self.engine.start)
+        self._ask_all("start", {host: dict(early.get(host, {})) for host in hosts})
+
+    def starts(self, hosts: Iterable[str]) -> Starts:
+        """What users put beside these hosts, on its way up."""
+        return Starts(self.plan, hosts, lambda own: self.each(own, self.engine.start))
 
     def own(self, hosts: Iterable[str], state: ContainerState | None = None) -> list[str]:
         """The containers of the user's that share the network of these hosts: all of them, or
@@ -152,6 +159,7 @@ def bring_up(
     UsageError, and touches nothing, when a lab of this name is here already.
     """
     refuse_missing_images(plan, engine)
+    files = own_files(plan)
     if engine.containers(plan.lab):
         raise UsageError(
             f"a lab {plan.lab!r} is here already; remove it: netemu down {plan.lab}, "
@@ -161,7 +169,7 @@ def bring_up(
     progress("containers", 0.0)
     _claim(lab, image)
     try:
-        _make(lab, image, progress)
+        _make(lab, image, files, progress)
         lab.measured_ns = get_ready(lab, progress)
         begin_traces(lab)
         progress("ready", 1.0)
@@ -194,16 +202,22 @@ def _give_up(lab: Lab, error: BaseException) -> None:
         error.add_note(f"cleaning up failed too ({failure}); then: netemu down {lab.name}")
 
 
-def _make(lab: Lab, image: str, progress: Progress) -> None:
+def _make(
+    lab: Lab, image: str, files: Mapping[str, Mapping[str, bytes]], progress: Progress
+) -> None:
     plan, engine = lab.plan, lab.engine
+    # What a `down` left that was killed: a lab's volumes begin empty.
+    engine.remove_volumes(engine.volumes(plan.lab))
 
     def make(host: HostSpec) -> ContainerHandle:
         engine.create(host_spec(plan, host, image))
         handle = engine.start(plan.lab, host.name)
         if host.own is not None:
             engine.create(own_spec(plan, host, host.own))
-            if root := lab.certificates.public():
-                engine.put(plan.lab, host.own.name, {p: t.encode() for p, t in root.items()})
+            given = {path: text.encode() for path, text in lab.certificates.public().items()}
+            given |= files.get(host.own.name, {})
+            if given:
+                engine.put(plan.lab, host.own.name, given)
         return handle
 
     with ThreadPoolExecutor(POOL) as pool:
@@ -231,12 +245,14 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     by_role = {role: [h.name for h in lab.plan.hosts if h.role == role] for role in ROLES}
     progress("daemons", 0.65)
     lab.run_early_daemons([*by_role["server"], *by_role["access"]])
+    starts = lab.starts(by_role["server"])
+    starts.go_on()
     progress("paths", 0.7)
     measured = wait_until_paths_fit(lab.plan, lab.wan, lab.clock)
     progress("balancers", 0.8)
     wait_until(lambda: missing_servers(lab.plan, lab.wan), lab.clock)
     lab.run_early_daemons(by_role["edge"])
-    wait_until_servers_are_well(lab.plan, lab.engine, lab.wan, lab.clock)
+    wait_until_servers_are_well(lab.plan, lab.engine, lab.wan, lab.clock, starts)
     progress("name servers", 0.9)
     lab.run_early_daemons(by_role["ns"])
     lab.run_daemons(lab.vantages())  # they report to name servers that listen already
@@ -246,6 +262,7 @@ def get_ready(lab: Lab, progress: Progress) -> Delays:
     progress("clients", 0.95)
     lab.run_daemons(by_role["client"])
     wait_until(lambda: missing_lookups(lab.plan, lab.wan, lab.clock), lab.clock)
+    wait_until_balancers_agree(lab.plan, lab.engine, lab.wan, lab.clock)
     refuse_own_that_ended(lab.plan, lab.engine)
     return measured
 
@@ -312,15 +329,24 @@ def remove_lab(engine: Engine, name: str) -> int:
     """Remove everything labelled as this lab's, until a second look finds nothing: an engine may
     still be finishing a call of a process that was killed. Returns how many containers went."""
     removed = 0
-    while containers := engine.containers(name):
+    while True:
+        containers, volumes = engine.containers(name), engine.volumes(name)
+        if not containers and not volumes:
+            return removed
         engine.remove(containers)
+        engine.remove_volumes(volumes)
         removed += len(containers)
-    return removed
 
 
 def lab_names(engine: Engine) -> tuple[str, ...]:
     """Every lab that has a container here."""
     return tuple(sorted({container.lab for container in engine.containers()}))
+
+
+def left_names(engine: Engine) -> tuple[str, ...]:
+    """Every lab of which anything is here: of a `down` that was killed perhaps only volumes."""
+    volumes = {volume.lab for volume in engine.volumes()}
+    return tuple(sorted({*lab_names(engine), *volumes}))
 
 
 def wan_spec(plan: Plan, image: str) -> ContainerSpec:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from emulator.clock import Clock
-from emulator.controller.ready import SERVICES_S, missing_proxies, wait_until
+from emulator.controller.ready import SERVICES_S, missing_proxies, unwell_servers, wait_until
+from emulator.controller.wellness import Starts, vouch
 from emulator.engine.base import ContainerSpec, Engine
 from emulator.errors import NotReady, UsageError
 from emulator.plan.model import HostSpec, OwnSpec, Plan
+from emulator.plan.own import patience_s
 from emulator.wan.base import Wan
 
 LAST_LINES = 5
@@ -39,34 +45,64 @@ def own_spec(plan: Plan, host: HostSpec, own: OwnSpec) -> ContainerSpec:
         host=own.name,
         name=own.container,
         image=own.image,
+        entrypoint=own.entrypoint,
         command=own.command,
         environment=own.environment,
         cpu_shares=host.cpu_shares,
         network_of=host.name,
         cpus=own.cpus,
         memory=own.memory,
+        volumes=own.volumes,
     )
 
 
-def wait_until_servers_are_well(plan: Plan, engine: Engine, wan: Wan, clock: Clock) -> None:
-    """By every balancer's checks. Raises NotReady, with the last words of what is the user's."""
-    own = [host.own for host in plan.hosts if host.own is not None and host.role == "server"]
-    patience_s = max([SERVICES_S, *(each.start_timeout_s for each in own)])
+def wait_until_servers_are_well(
+    plan: Plan, engine: Engine, wan: Wan, clock: Clock, starts: Starts
+) -> None:
+    """By their balancers' checks; the user's as seen from beside them, which is sooner, and each
+    starts when those are well that it waits for. Raises NotReady, with the last words of what is
+    the user's."""
+    own = {host.name for host in plan.hosts if host.own is not None and host.role == "server"}
 
     def missing() -> list[str]:
-        unwell = missing_proxies(plan, wan)
-        if own and unwell:
+        unwell = unwell_servers(plan, wan)
+        if own:
             refuse_own_that_ended(plan, engine)
-        return unwell
+            starts.well |= own - unwell.keys() - starts.waiting.keys()
+            vouch(plan, wan, own & starts.look(wan, own))
+            starts.go_on()
+        good = own & starts.well | starts.waiting.keys()
+        return [said for server, said in unwell.items() if server not in good] + [
+            f"{server} waits for {', '.join(sorted(needed - starts.well))}"
+            for server, needed in starts.waiting.items()
+        ]
 
+    with _last_words_of_the_unwell(plan, engine):
+        wait_until(missing, clock, _patience_s(plan))
+
+
+def wait_until_balancers_agree(plan: Plan, engine: Engine, wan: Wan, clock: Clock) -> None:
+    """By their own checks, whoever vouched for a server. Raises NotReady as above."""
+    with _last_words_of_the_unwell(plan, engine):
+        wait_until(lambda: missing_proxies(plan, wan), clock, _patience_s(plan))
+
+
+def _patience_s(plan: Plan) -> float:
+    return max(SERVICES_S, patience_s(plan))
+
+
+@contextmanager
+def _last_words_of_the_unwell(plan: Plan, engine: Engine) -> Iterator[None]:
+    """To follow a NotReady that names them: those of the first."""
     try:
-        wait_until(missing, clock, patience_s)
+        yield
     except _EndedByItself:
         raise
     except NotReady as error:
-        waited = [host.own for host in plan.hosts if host.own and f" {host.name} " in str(error)]
+        own = {host.name: host.own for host in plan.hosts if host.own is not None}
+        unwell = [own[word] for word in re.findall(r"[^\s;]+", str(error)) if word in own]
         raise NotReady(
-            str(error) + "".join(last_words(plan, engine, each) for each in waited[:1])
+            str(error) + "".join(last_words(plan, engine, each) for each in unwell[:1])
         ) from None
 
 

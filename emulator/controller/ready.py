@@ -148,16 +148,21 @@ def missing_servers(plan: Plan, wan: Wan) -> list[str]:
 
 
 def missing_proxies(plan: Plan, wan: Wan) -> list[str]:
+    return list(unwell_servers(plan, wan).values())
+
+
+def unwell_servers(plan: Plan, wan: Wan) -> dict[str, str]:
+    """Every server that its balancer does not see UP, in words."""
     seen = {e["server"]: e for e in refuse_what_ended(wan) if e["kind"] == "proxy"}
     up = {server for server, e in seen.items() if e["state"] == "UP"}
-    return [
-        f"{region}'s balancer does not see {server} UP"
+    return {
+        server: f"{region}'s balancer does not see {server} UP"
         + _why_not_up(plan, service, seen.get(server))
         for service in plan.services
         for region, servers in service.servers.items()
         for server in servers
         if server not in up
-    ]
+    }
 
 
 _CHECKS = {

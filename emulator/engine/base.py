@@ -45,6 +45,8 @@ class ContainerSpec:
     network_of: str = ""  # the host whose network it joins; "": one of its own
     cpus: float = 0.0  # 0: no limit
     memory: int = 0  # bytes; 0: no limit
+    entrypoint: tuple[str, ...] = ()  # (): its image's; else its image's command is not used either
+    volumes: Mapping[str, str] = field(default_factory=dict)  # path -> name; "": its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,14 @@ class ContainerHandle:
     pid: int  # 0 unless running or paused; in the engine's own process namespace
     ended: str = ""  # how it ended: "exit 1", "out of memory"; "" unless exited
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeHandle:
+    """A volume that the engine made for a lab."""
+
+    lab: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,14 @@ class Engine(Protocol):
         """Every container of one lab, or of all labs, by label, in any state."""
 
     def remove(self, containers: Iterable[ContainerHandle]) -> None:
-        """Kill and remove these, side by side; one that is already gone is fine."""
+        """Kill and remove these, with the volumes of their own, side by side; one that is already
+        gone is fine."""
+
+    def volumes(self, lab: str | None = None) -> tuple[VolumeHandle, ...]:
+        """Every volume of one lab, or of all labs, by label."""
+
+    def remove_volumes(self, volumes: Iterable[VolumeHandle]) -> None:
+        """Remove these, whose containers are gone; one that is already gone is fine."""
 
     def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
         """Start a program in a running container with its stdin and stdout joined to us."""

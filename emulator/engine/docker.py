@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import calendar
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
-from docker.types import LogConfig
+from docker.types import LogConfig, Mount
 from requests.exceptions import RequestException, Timeout
 
-from emulator.clock import NS_PER_S
 from emulator.engine.archive import archive
 from emulator.engine.attach import AttachedProgram
 from emulator.engine.base import (
@@ -27,7 +26,9 @@ from emulator.engine.base import (
     ContainerState,
     LogLine,
     Stream,
+    VolumeHandle,
 )
+from emulator.engine.said import inspected, listed, log_line, volume
 from emulator.errors import EngineError
 
 Item = TypeVar("Item")
@@ -42,12 +43,6 @@ CONNECTIONS = 32
 
 # A program that writes without end must not fill the disk.
 LOG = LogConfig(type=LogConfig.types.JSON, config={"max-size": "10m", "max-file": "2"})
-STATES = {
-    "created": ContainerState.CREATED,
-    "running": ContainerState.RUNNING,
-    "restarting": ContainerState.RUNNING,
-    "paused": ContainerState.PAUSED,
-}
 
 
 class DockerEngine:
@@ -65,10 +60,13 @@ class DockerEngine:
 
     def create(self, spec: ContainerSpec) -> None:
         with attempt(f"create {spec.name}"):
+            for name in filter(None, spec.volumes.values()):
+                self._claim_volume(spec.lab, name)
             made = self._api.create_container(
                 image=spec.image,
                 name=spec.name,
                 hostname=None if spec.network_of else spec.name,
+                entrypoint=list(spec.entrypoint) or None,
                 command=list(spec.command) or None,
                 environment=dict(spec.environment),
                 labels={**spec.labels, LAB_LABEL: spec.lab, HOST_LABEL: spec.host},
@@ -88,7 +86,20 @@ class DockerEngine:
             nano_cpus=round(spec.cpus * 1e9) or None,
             mem_limit=spec.memory or None,
             log_config=LOG,
+            mounts=[
+                Mount(path, name or None, labels={LAB_LABEL: spec.lab})
+                for path, name in spec.volumes.items()
+            ],
         )
+
+    def _claim_volume(self, lab: str, name: str) -> None:
+        """The engine gives what is there, whoever made it; another's data is none of ours."""
+        made = self._api.create_volume(name, labels={LAB_LABEL: lab})
+        if (made["Labels"] or {}).get(LAB_LABEL) != lab:
+            raise EngineError(
+                f"the engine has a volume {name} that is not of lab {lab}; give the lab another "
+                f"--name, or remove it: docker volume rm {name}"
+            )
 
     def put(self, lab: str, host: str, files: Mapping[str, bytes]) -> None:
         with attempt(f"put {', '.join(files)} into {host} of {lab}"):
@@ -98,7 +109,7 @@ class DockerEngine:
         with attempt(f"start {host} of {lab}"):
             container = self._id(lab, host)
             self._api.start(container)  # 304 if it runs already: no error
-            return _inspected(self._api.inspect_container(container))
+            return inspected(self._api.inspect_container(container))
 
     def kill(self, lab: str, host: str) -> None:
         with attempt(f"kill {host} of {lab}"):
@@ -136,23 +147,23 @@ class DockerEngine:
             try:
                 verb(container)
             except APIError:
-                if _inspected(self._api.inspect_container(container)).state is not wanted:
+                if inspected(self._api.inspect_container(container)).state is not wanted:
                     raise
 
     def containers(self, lab: str | None = None) -> tuple[ContainerHandle, ...]:
         label = LAB_LABEL if lab is None else f"{LAB_LABEL}={lab}"
         with attempt("list containers"):
-            listed = self._api.containers(all=True, filters={"label": label})
-            handles = _side_by_side(self._handle, listed)
+            found = self._api.containers(all=True, filters={"label": label})
+            handles = _side_by_side(self._handle, found)
         return tuple(sorted((h for h in handles if h), key=lambda h: (h.lab, h.host)))
 
-    def _handle(self, listed: Mapping[str, Any]) -> ContainerHandle | None:
+    def _handle(self, facts: Mapping[str, Any]) -> ContainerHandle | None:
         """The list has no pid, nor how it ended: all but the new are inspected, and may be gone by
         then."""
-        if listed["State"] == "created":
-            return _listed(listed)
+        if facts["State"] == "created":
+            return listed(facts)
         try:
-            return _inspected(self._api.inspect_container(listed["Id"]))
+            return inspected(self._api.inspect_container(facts["Id"]))
         except NotFound:
             return None
 
@@ -164,18 +175,19 @@ class DockerEngine:
                 self._ids.pop((handle.lab, handle.host), None)
 
     def _remove(self, handle: ContainerHandle) -> None:
-        """Until it is gone: 409 says that somebody else removes it too, 500 that it is busy."""
-        deadline = time.monotonic() + REMOVE_DEADLINE_S
         with attempt(f"remove {handle.name}"):
-            while True:
-                try:
-                    self._api.remove_container(handle.id, force=True, v=True)
-                except NotFound:
-                    return
-                except APIError:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(REMOVE_POLL_S)
+            _until_gone(lambda: self._api.remove_container(handle.id, force=True, v=True))
+
+    def volumes(self, lab: str | None = None) -> tuple[VolumeHandle, ...]:
+        label = LAB_LABEL if lab is None else f"{LAB_LABEL}={lab}"
+        with attempt("list volumes"):
+            found = self._api.volumes(filters={"label": label})["Volumes"]
+        return tuple(sorted(map(volume, found or ()), key=lambda v: (v.lab, v.name)))
+
+    def remove_volumes(self, volumes: Iterable[VolumeHandle]) -> None:
+        for each in tuple(volumes):
+            with attempt(f"remove the volume {each.name}"):
+                _until_gone(partial(self._api.remove_volume, each.name))
 
     def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
         what = f"run {' '.join(command)} in {host} of {lab}"
@@ -200,7 +212,7 @@ class DockerEngine:
                 since=since / 1e9 if since else None,
                 tail="all" if last is None else last,
             )
-        lines = [_log_line(line) for line in text.decode(errors="replace").splitlines()]
+        lines = [log_line(line) for line in text.decode(errors="replace").splitlines()]
         return tuple(line for line in lines if line.t > since)
 
     def lacks(self, images: Iterable[str]) -> tuple[str, ...]:
@@ -323,6 +335,21 @@ def _root(error: BaseException) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__).lower()
 
 
+def _until_gone(remove: Callable[[], object]) -> None:
+    """409 says that somebody else removes it too, or that it is in use still, 500 that it is
+    busy."""
+    deadline = time.monotonic() + REMOVE_DEADLINE_S
+    while True:
+        try:
+            remove()
+        except NotFound:
+            return
+        except APIError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(REMOVE_POLL_S)
+
+
 def _side_by_side(
     call: Callable[[Item], Result], items: Iterable[Item], threads: int = THREADS
 ) -> list[Result]:
@@ -330,45 +357,3 @@ def _side_by_side(
     with ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(call, item) for item in items]
     return [future.result() for future in futures]
-
-
-def _inspected(facts: Mapping[str, Any]) -> ContainerHandle:
-    labels = facts["Config"]["Labels"]
-    return ContainerHandle(
-        lab=labels[LAB_LABEL],
-        host=labels.get(HOST_LABEL, ""),
-        name=facts["Name"].lstrip("/"),
-        id=facts["Id"],
-        state=STATES.get(facts["State"]["Status"], ContainerState.EXITED),
-        pid=facts["State"]["Pid"],
-        ended=_how_it_ended(facts["State"]),
-        labels=labels,
-    )
-
-
-def _how_it_ended(state: Mapping[str, Any]) -> str:
-    if state["Status"] in STATES:
-        return ""
-    if state.get("OOMKilled"):
-        return "out of memory"
-    return str(state.get("Error") or f"exit {state['ExitCode']}")
-
-
-def _log_line(line: str) -> LogLine:
-    """`2026-11-30T05:42:49.123456789Z text`."""
-    stamp, _, text = line.partition(" ")
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
-    seconds = calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S"))
-    return LogLine(seconds * NS_PER_S + int(fraction.ljust(9, "0")[:9] or 0), text)
-
-
-def _listed(facts: Mapping[str, Any]) -> ContainerHandle:
-    return ContainerHandle(
-        lab=facts["Labels"][LAB_LABEL],
-        host=facts["Labels"].get(HOST_LABEL, ""),
-        name=facts["Names"][0].lstrip("/") if facts["Names"] else facts["Id"][:12],
-        id=facts["Id"],
-        state=STATES.get(facts["State"], ContainerState.EXITED),
-        pid=0,
-        labels=facts["Labels"],
-    )

@@ -14,6 +14,7 @@ from emulator.engine.base import (
     ContainerState,
     LogLine,
     Stream,
+    VolumeHandle,
 )
 from emulator.errors import EngineError
 
@@ -38,6 +39,7 @@ class FakeEngine:
         self.specs: dict[tuple[str, str], ContainerSpec] = {}
         self.files: dict[tuple[str, str], dict[str, bytes]] = {}
         self.logs: dict[tuple[str, str], list[LogLine]] = {}
+        self._volumes: dict[str, VolumeHandle] = {}
         self._script = script
         self._images = None if images is None else frozenset(images)
         self._handles: dict[tuple[str, str], ContainerHandle] = {}
@@ -56,6 +58,9 @@ class FakeEngine:
             raise EngineError(f"cannot create {spec.name}: No such image: {spec.image}")
         if spec.network_of and (spec.lab, spec.network_of) not in self._handles:
             raise EngineError(f"cannot create {spec.name}: there is no host {spec.network_of}")
+        for name in filter(None, spec.volumes.values()):
+            if self._volumes.setdefault(name, VolumeHandle(spec.lab, name)).lab != spec.lab:
+                raise EngineError(f"cannot create {spec.name}: the volume {name} is another lab's")
         self.specs[spec.lab, spec.host] = spec
         self._handles[spec.lab, spec.host] = ContainerHandle(
             lab=spec.lab,
@@ -108,6 +113,19 @@ class FakeEngine:
                 del self._handles[handle.lab, handle.host]
                 del self.specs[handle.lab, handle.host]
                 self.files.pop((handle.lab, handle.host), None)
+
+    def volumes(self, lab: str | None = None) -> tuple[VolumeHandle, ...]:
+        """Those with a name; of a container's own it knows nothing."""
+        chosen = (v for v in self._volumes.values() if lab is None or v.lab == lab)
+        return tuple(sorted(chosen, key=lambda v: (v.lab, v.name)))
+
+    def remove_volumes(self, volumes: Iterable[VolumeHandle]) -> None:
+        for volume in tuple(volumes):
+            self.calls.append(("remove_volume", volume.lab, volume.name))
+            users = [s.name for s in self.specs.values() if volume.name in s.volumes.values()]
+            if users:
+                raise EngineError(f"cannot remove the volume {volume.name}: {users[0]} uses it")
+            self._volumes.pop(volume.name, None)
 
     def stream(self, lab: str, host: str, command: tuple[str, ...]) -> Stream:
         handle = self._known("stream", lab, host)

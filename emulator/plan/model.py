@@ -61,11 +61,15 @@ class OwnSpec:
     container: str  # "<lab>-us-east-api-1-image"
     image: str
     build: str  # the directory that the image is built from at `up`; "": the engine has it
-    command: tuple[str, ...]  # () : the image's own
+    entrypoint: tuple[str, ...]  # () : the image's own
+    command: tuple[str, ...]  # the same
     environment: Mapping[str, str]
     cpus: float  # 0: no limit
     memory: int  # bytes; 0: no limit
-    start_timeout_s: float
+    files: Mapping[str, str]  # path inside -> file or directory on this machine, copied at `up`
+    volumes: Mapping[str, str]  # path inside -> the engine's name of it; "": the container's own
+    start_timeout_s: float = 0.0
+    waits_for: tuple[str, ...] = ()  # servers of its region that must be well before it starts
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,35 +8,49 @@ file, and in a city asks the city's resolver.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from emulator.plan.model import HostSpec, OwnSpec, Plan, ServiceSpec
 from emulator.plan.tls import ROOT_FILE, has_tls, trusting
+from emulator.topology.images import TCP
 from emulator.topology.model import Image, Service
 
 IMAGE = "image"  # what logs and tables call the user's container beside a host's daemons
 HOSTS_FILE = "/etc/hosts"
+# Which statuses of a check are well. The built-in server says 200; of an image's own every success
+# and redirection counts.
+GOOD, GOOD_OF_OWN = (200, 200), (200, 399)
 BUILT = "netemu-own"  # the repository of what is built
 
 
 def own_of(plan: Plan, host: HostSpec) -> OwnSpec | None:
     """The container of the user's that joins this host; None: it has none."""
     if host.role == "server":
-        service = service_of(plan, host.name)
-        written = next(s for s in plan.topology.services if s.name == service.name)
-        image, told = image_of(plan, host.site, written), _told_server(plan, host, service)
-        name, patience_s = _built(plan, host, service), written.start_timeout_s
-    elif host.role == "client":
-        city = next(c for c in plan.topology.cities if c.name == host.site)
-        image, told = city.image, {"NETEMU_CITY": city.name}
-        name, patience_s = f"{BUILT}/{plan.topology.name}-{city.name}:latest", 0.0
-    else:
+        return _of_server(plan, host)
+    return _of_client(plan, host) if host.role == "client" else None
+
+
+def _of_server(plan: Plan, host: HostSpec) -> OwnSpec | None:
+    service = service_of(plan, host.name)
+    written = next(s for s in plan.topology.services if s.name == service.name)
+    image = image_of(plan, host.site, written)
+    if image is None:
         return None
-    return None if image is None else _own(plan, host, image, name, told, patience_s)
+    own = _own(plan, host, image, _built(plan, host, service), _told_server(plan, host, service))
+    here = {s.name: s.servers.get(host.site, ()) for s in plan.services}
+    waits_for = tuple(server for name in written.depends_on for server in here[name])
+    return replace(own, start_timeout_s=written.start_timeout_s, waits_for=waits_for)
 
 
-def _own(
-    plan: Plan, host: HostSpec, image: Image, built: str, told: dict[str, str], patience_s: float
-) -> OwnSpec:
+def _of_client(plan: Plan, host: HostSpec) -> OwnSpec | None:
+    city = next(c for c in plan.topology.cities if c.name == host.site)
+    if city.image is None:
+        return None
+    built = f"{BUILT}/{plan.topology.name}-{city.name}:latest"
+    return _own(plan, host, city.image, built, {"NETEMU_CITY": city.name})
+
+
+def _own(plan: Plan, host: HostSpec, image: Image, built: str, told: dict[str, str]) -> OwnSpec:
     trust = trusting(ROOT_FILE) if has_tls(plan) else {}
     everybody = {
         "NETEMU_LAB": plan.lab,
@@ -44,15 +58,20 @@ def _own(
         "NETEMU_ADDRESS": _addresses(plan)[host.name],
     }
     return OwnSpec(
-        name=f"{host.name}:{IMAGE}",
+        name=own_name(host.name),
         container=f"{host.container}-{IMAGE}",
         image=image.name or built,
         build=image.build,
+        entrypoint=image.entrypoint,
         command=image.command,
         environment={**trust, **image.environment, **everybody, **told},
         cpus=image.cpus,
         memory=image.memory,
-        start_timeout_s=patience_s,
+        files=image.files,
+        # A region is like one machine. No label has a _ in it, so no two names can be one.
+        volumes={
+            v.path: f"{plan.lab}_{host.site}_{v.name}" if v.name else "" for v in image.volumes
+        },
     )
 
 
@@ -64,6 +83,11 @@ def _built(plan: Plan, host: HostSpec, service: ServiceSpec) -> str:
     return f"{BUILT}/{plan.topology.name}-{service.name}{region}:latest"
 
 
+def own_name(host: str) -> str:
+    """What the user's container of a host is called, if there is one."""
+    return f"{host}:{IMAGE}"
+
+
 def builds(plan: Plan) -> dict[str, str]:
     """What must be built for this lab: image -> directory."""
     return {h.own.image: h.own.build for h in plan.hosts if h.own is not None and h.own.build}
@@ -73,6 +97,36 @@ def image_of(plan: Plan, region: str, service: Service) -> Image | None:
     """What this service's servers run there; None: the built-in server."""
     here = next(r for r in plan.topology.regions if r.name == region)
     return here.image_of(service)
+
+
+def check_of(plan: Plan, server: str) -> dict[str, object]:
+    """What its balancer's check asks of it, for one who asks from beside it: `address`, `port`,
+    `path` ("": only a connection), `host_header`, and `good`, the least and the greatest status."""
+    service, addresses = service_of(plan, server), _addresses(plan)
+    written = next(s for s in plan.topology.services if s.name == service.name)
+    is_own = image_of(plan, server.partition("/")[0], written) is not None
+    return {
+        "address": addresses[server],
+        "port": written.target_port,
+        # Of a server that speaks HTTP/2 only the balancer asks more than a connection.
+        "path": "" if written.health == TCP or written.target_protocol == "h2c" else written.health,
+        "host_header": service.fqdn,
+        "good": GOOD_OF_OWN if is_own else GOOD,
+    }
+
+
+def patience_s(plan: Plan) -> float:
+    """How long `up` waits at most until every server of the user's is well, one after the other
+    where they wait for each other; 0 without any."""
+    own = {host.name: host.own for host in plan.hosts if host.own is not None}
+
+    def of(server: str) -> float:
+        if server not in own:
+            return 0.0
+        first = max((of(other) for other in own[server].waits_for), default=0.0)
+        return first + own[server].start_timeout_s
+
+    return max((of(server) for server in own), default=0.0)
 
 
 def service_of(plan: Plan, server: str) -> ServiceSpec:

@@ -17,6 +17,7 @@ import yaml
 
 from emulator.errors import UsageError
 from emulator.scalars import is_label
+from emulator.topology.compose_disk import Disk, as_label
 from emulator.topology.starter import Answers, starter
 
 Values = Mapping[str, Any]
@@ -25,12 +26,8 @@ SILENT = {"container_name", "restart", "labels", "logging", "tty", "stdin_open",
           "pull_policy", "profiles", "stop_grace_period", "stop_signal", "annotations",
           "attach", "networks"}  # fmt: skip
 CARRIED = {"image", "build", "command", "environment", "env_file", "ports", "expose", "healthcheck",
-           "deploy", "scale", "cpus", "mem_limit"}  # fmt: skip
-WHY_NOT = {
-    "volumes": "a container's disk is its own, and kept until netemu down",
-    "depends_on": "all servers start together: who needs another must try again",
-    "entrypoint": "the image's own is used",
-}
+           "deploy", "scale", "cpus", "mem_limit", "entrypoint", "depends_on", "volumes",
+           "configs", "secrets"}  # fmt: skip
 NO_MORE_RIGHTS = {"privileged", "cap_add", "devices", "network_mode", "pid", "ipc", "security_opt"}
 # What images of that name listen on, where the file does not say it.
 USUAL_PORTS = {
@@ -52,6 +49,7 @@ class Takeover:
     folder: Path
     written_in: Path
     environment: Mapping[str, str]
+    whole: Values  # the file
     notes: list[str] = field(default_factory=list)
 
     def note(self, where: str, what: str) -> None:
@@ -64,15 +62,18 @@ def from_compose(
 ) -> tuple[str, list[str]]:
     """The text of the topology `file`, and what it does not say of `compose`. Raises UsageError for
     a file that is none, or of which no service can be taken over."""
-    takeover = Takeover(compose.parent, file.parent, environment)
+    said = _read(compose)
+    takeover = Takeover(compose.parent, file.parent, environment, said)
     services: dict[str, dict[str, Any]] = {}
-    for name, values in _services(compose).items():
+    for name, values in _services(compose, said).items():
         label = _label(takeover, name)
         if taken := _service(takeover, name, _interpolated(takeover, name, values or {})):
             services[label] = taken
     if not services:
         raise UsageError(f"{compose}: none of its services can be taken over: "
                          + "; ".join(takeover.notes))  # fmt: skip
+    for name, taken in services.items():
+        _keep_depends_on(takeover, name, taken, services)
     ordered = dict(sorted(services.items(), key=lambda item: item[1]["balance"] != "l7"))
     first = next(iter(ordered))
     zone = answers.fqdn.partition(".")[2]
@@ -88,12 +89,16 @@ def from_compose(
     return _HEAD.format(source=compose.name, notes=notes) + text, takeover.notes
 
 
-def _services(compose: Path) -> dict[str, Values]:
+def _read(compose: Path) -> Values:
     try:
         said = yaml.safe_load(compose.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {compose}: {error}") from error
-    services = said.get("services") if isinstance(said, dict) else None
+    return said if isinstance(said, dict) else {}
+
+
+def _services(compose: Path, whole: Values) -> dict[str, Values]:
+    services = whole.get("services")
     if not isinstance(services, dict) or not services:
         raise UsageError(f"{compose} names no services, so it is no compose file")
     if not all(isinstance(values, dict | None) for values in services.values()):
@@ -102,7 +107,7 @@ def _services(compose: Path) -> dict[str, Values]:
 
 
 def _label(takeover: Takeover, name: str) -> str:
-    label = re.sub(r"[^a-z0-9]+", "-", name.lower())[:20].strip("-")
+    label = as_label(name)
     if not is_label(label):
         raise UsageError(f"{name!r} cannot be a service's name; use letters, digits and dashes")
     if label != name:
@@ -137,8 +142,8 @@ def _service(takeover: Takeover, name: str, values: Values) -> dict[str, Any] | 
     """As `services:` takes it; None, with a note, where it cannot be one."""
     for key in values:
         if key not in CARRIED | SILENT and not key.startswith("x-"):
-            rights = "containers have Docker's default rights" if key in NO_MORE_RIGHTS else ""
-            takeover.note(f"{name}.{key}", WHY_NOT.get(key) or rights or "has no place here")
+            rights = "containers have Docker's default rights"
+            takeover.note(f"{name}.{key}", rights if key in NO_MORE_RIGHTS else "has no place here")
     port = _port(takeover, name, values)
     if port is None:
         takeover.note(name, "is left out: it listens on no port that the file names (expose: [80])")
@@ -146,8 +151,13 @@ def _service(takeover: Takeover, name: str, values: Values) -> dict[str, Any] | 
     path = _health_path(takeover, name, values)
     is_http = port in HTTP_PORTS or path is not None
     limits = ((values.get("deploy") or {}).get("resources") or {}).get("limits") or {}
+    disk = Disk(
+        takeover.folder, takeover.written_in, lambda said: takeover.note(f"{name}.disk", said)
+    )
+    disk.take(values, takeover.whole)
     taken = {
         **_image(takeover, name, values),
+        "entrypoint": values.get("entrypoint"),
         "command": values.get("command"),
         "env": _environment(takeover, name, values),
         "port": port,
@@ -155,6 +165,9 @@ def _service(takeover: Takeover, name: str, values: Values) -> dict[str, Any] | 
         "health": path,
         "cpus": _number(limits.get("cpus", values.get("cpus"))),
         "memory": _size(limits.get("memory", values.get("mem_limit"))),
+        "files": disk.files,
+        "volumes": disk.volumes,
+        "depends_on": _depends_on(takeover, name, values.get("depends_on") or []),
     }
     if "image" not in taken and "build" not in taken:
         takeover.note(name, "is left out: it has neither image nor build")
@@ -163,6 +176,27 @@ def _service(takeover: Takeover, name: str, values: Values) -> dict[str, Any] | 
     if count != 1:
         takeover.note(f"{name}.replicas", f"write {{servers: {count}}} for it in each region")
     return {key: value for key, value in taken.items() if value not in (None, {}, [], "")}
+
+
+def _depends_on(takeover: Takeover, name: str, said: Any) -> list[str]:
+    """Their names here, of a list or of a mapping with conditions."""
+    for other, values in said.items() if isinstance(said, dict) else ():
+        condition = (values or {}).get("condition", "service_started")
+        if condition == "service_completed_successfully":
+            takeover.note(f"{name}.depends_on", f"{other} must be well, it does not have to end")
+    return [as_label(str(other)) for other in said]
+
+
+def _keep_depends_on(
+    takeover: Takeover, name: str, taken: dict[str, Any], services: Values
+) -> None:
+    """Only those that were taken over too."""
+    wanted = taken.pop("depends_on", [])
+    for other in wanted:
+        if other not in services:
+            takeover.note(f"{name}.depends_on", f"{other} is not here")
+    if kept := [other for other in wanted if other in services]:
+        taken["depends_on"] = kept
 
 
 def _image(takeover: Takeover, name: str, values: Values) -> dict[str, str]:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 from emulator.scalars import decimal, size
-from emulator.topology.model import Image
+from emulator.topology.model import Image, Region, Service
+from emulator.topology.mounts import read_files, read_volumes
 from emulator.yamlfile import Entry, Fields
 
-IMAGE_KEYS = ("image", "build", "command", "env", "cpus", "memory")
+IMAGE_KEYS = (
+    "image", "build", "entrypoint", "command", "env", "cpus", "memory", "files", "volumes",
+)  # fmt: skip
 TCP = "tcp"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # distribution/reference: a registry and its port, a path in lower case, a tag, a digest.
@@ -24,16 +28,21 @@ def read_image(fields: Fields) -> Image | None:
     caller's question."""
     if not any(key in fields for key in IMAGE_KEYS):
         return None
-    command, env, build = (fields.get(key) for key in ("command", "env", "build"))
+    entrypoint, command, env, build, files, volumes = map(
+        fields.get, ("entrypoint", "command", "env", "build", "files", "volumes")
+    )
     if build and "image" in fields:
         build.problem("an image is had in one way only", "keep image or build")
     return Image(
         name=fields.value("image", _reference, ""),
         build=_read_directory(build) if build else "",
+        entrypoint=_read_command(entrypoint) if entrypoint else (),
         command=_read_command(command) if command else (),
         environment=_read_environment(env) if env else {},
         cpus=fields.value("cpus", decimal(0.01, 1000), 0.0),
         memory=fields.value("memory", size("6MB", "1000GB"), 0),
+        files=read_files(files) if files else {},
+        volumes=read_volumes(volumes) if volumes else (),
     )
 
 
@@ -43,6 +52,12 @@ def check_image(image: Image | None, entry: Entry) -> None:
     if said and not {"image", "build"} & said.keys():
         key = next(key for key in IMAGE_KEYS if key in said)
         said[key].problem("is for an image, and there is none", "image: my/api:1.2")
+
+
+def has_image(service: Service, regions: Iterable[Region]) -> bool:
+    """Whether its servers run one anywhere."""
+    images = [service.image, *(region.image_of(service) for region in regions)]
+    return any(image is not None and (image.name or image.build) for image in images)
 
 
 def _read_directory(entry: Entry) -> str:

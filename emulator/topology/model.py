@@ -13,6 +13,7 @@ from emulator.steering import AllDown, CheckKind, Policy
 LATENCY = Policy("latency")
 
 Balance = Literal["l4", "l7"]
+Protocol = Literal["http/1.1", "h2c"]
 APEX = "@"  # the zone's own name, as zone files write it
 CLIENT_KINDS = ("http", "keepalive", "stream", "udp")
 
@@ -80,26 +81,40 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """A directory that outlives its container's processes, until the lab is removed."""
+
+    path: str  # in the container
+    name: str = ""  # containers of a site that name it share it; "": the container's own
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
     """A container image that servers run instead of the built-in one. What is empty or 0 was not
     said: of a region's own, the service's counts then; of a service's, the image's own."""
 
     name: str = ""  # "my/api:1.2", as the engine knows it
     build: str = ""  # or the directory that it is built from, absolute
+    entrypoint: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     cpus: float = 0.0
     memory: int = 0  # bytes
+    files: Mapping[str, str] = field(default_factory=dict)  # path in it -> absolute path of ours
+    volumes: tuple[Volume, ...] = ()
 
     def but(self, other: Image) -> Image:
         """This one, where `other` says nothing else."""
         return Image(
             name=other.name or ("" if other.build else self.name),
             build=other.build or ("" if other.name else self.build),
+            entrypoint=other.entrypoint or self.entrypoint,
             command=other.command or self.command,
             environment={**self.environment, **other.environment},
             cpus=other.cpus or self.cpus,
             memory=other.memory or self.memory,
+            files={**self.files, **other.files},
+            volumes=other.volumes or self.volumes,
         )
 
 
@@ -111,6 +126,7 @@ class Service:
     port: int = 80
     target_port: int = 8080  # what the servers listen on
     balance: Balance = "l7"
+    target_protocol: Protocol = "http/1.1"  # what an l7 balancer speaks with the servers
     rules: tuple[Rule, ...] = ()
     dns: DnsPolicy = DnsPolicy()
     drain_timeout_s: float = 30.0
@@ -119,6 +135,7 @@ class Service:
     health: str = "/healthz"  # what the balancer asks its servers for; "tcp": only to connect
     start_timeout_s: float = 60.0  # an image's servers must be well by then
     tls: bool = False  # clients speak it to the balancer, where it ends
+    depends_on: tuple[str, ...] = ()  # services whose servers in a region are well before these
 
 
 @dataclass(frozen=True, slots=True)

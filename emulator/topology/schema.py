@@ -206,6 +206,10 @@ def _service() -> Schema:
             "port": port
             | {"description": "What clients connect to; default 80 (tls: 443). Not 7."},
             "target_port": port | {"description": "What servers listen on; default 8080. Not 7."},
+            "target_protocol": {
+                "enum": ["http/1.1", "h2c"],
+                "description": "What an l7 balancer speaks with servers; h2c: HTTP/2 without TLS.",
+            },
             "balance": {"enum": ["l4", "l7"], "description": "TCP or HTTP; default l7."},
             "rules": {"type": "array", "items": _rule(), "description": "Only for l7."},
             "dns": _object(_policy_properties()),
@@ -213,6 +217,7 @@ def _service() -> Schema:
             "names": _aliases(),
             **_image(),
             "health": _text("^(tcp|/.*)$", "What the balancer asks servers for: a path, or tcp."),
+            "depends_on": _services(),
             "start_timeout": _duration("An image's servers must be well by then; default 60s."),
             "tls": _YES_NO | {"description": "TLS to the balancer, where it ends; default no."},
         }
@@ -230,17 +235,39 @@ def _image(what: str = "What servers run; default: netemu's own.") -> Schema:
             "type": "string",
             "description": "The directory of a Dockerfile, beside the file",
         },
+        "entrypoint": {
+            "description": "Instead of the image's own, whose command is not used then.",
+            "oneOf": [_word_list(), words],
+        },
         "command": {"description": "Instead of the image's own.", "oneOf": [_word_list(), words]},
         "env": variables | {"description": "Environment of the image's container."},
         "cpus": {"type": "number", "description": "Processors that a server may use at most."},
         "memory": _text(
             f"^{_UNSIGNED}(B|kB|KiB|MB|MiB|GB|GiB)$", "Memory of a server at most, like 256MB."
         ),
+        "files": {
+            "type": "object",
+            "description": "Path in the container: file or directory to copy, beside the file.",
+            "propertyNames": {"pattern": "^/"},
+            "additionalProperties": {"type": "string"},
+        },
+        "volumes": {
+            "type": "array",
+            "description": "/path, or name:/path to share it with others of the region.",
+            "items": {"type": "string", "pattern": "^([a-z0-9-]+:)?/[^:]+$"},
+        },
     }
 
 
 def _word_list() -> Schema:
     return {"type": "string", "description": "Words as a shell would split them."}
+
+
+def _services() -> Schema:
+    name = {"type": "string", "pattern": _NAME}
+    names = {"type": "array", "items": name, "uniqueItems": True}
+    what = "Services whose servers in the region are well before an image's container starts."
+    return {"description": what, "oneOf": [name, names]}
 
 
 def _aliases() -> Schema:

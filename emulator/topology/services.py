@@ -8,26 +8,33 @@ from dataclasses import replace
 
 from emulator.errors import suggest
 from emulator.scalars import choice, duration, is_label, whole
+from emulator.topology.depends import check_depends_on, read_depends_on
 from emulator.topology.dns import LATER_DNS, POLICY_KEYS, read_dns_policy
-from emulator.topology.images import IMAGE_KEYS, TCP, check_image, health, read_image
-from emulator.topology.model import APEX, Balance, DnsPolicy, Region, Rule, Service
+from emulator.topology.images import (
+    IMAGE_KEYS,
+    TCP,
+    check_image,
+    has_image,
+    health,
+    read_image,
+)
+from emulator.topology.model import APEX, Balance, DnsPolicy, Protocol, Region, Rule, Service
 from emulator.topology.policies import Known
 from emulator.topology.tls import HTTPS_PORT, yes_or_no
 from emulator.yamlfile import Entry
 
 SERVICE_KEYS = (
-    "port", "target_port", "balance", "rules", "dns", "drain_timeout", "names", *IMAGE_KEYS,
-    "health", "start_timeout", "tls",
+    "port", "target_port", "target_protocol", "balance", "rules", "dns", "drain_timeout", "names",
+    *IMAGE_KEYS, "health", "start_timeout", "tls", "depends_on",
 )  # fmt: skip
 CONDITIONS = ("path", "header", "cookie")
 ACTIONS = ("to", "deny", "redirect")
-LATER_SERVICE = (
-    "protocols", "anycast", "servers", "volumes", "files", "depends_on", "entrypoint",
-)  # fmt: skip
+LATER_SERVICE = ("protocols", "anycast", "servers")
 DEFAULT_SERVICE = "www"  # where a file names none
 ECHO_PORT = 7  # RFC 862; the built-in servers answer it over TCP and UDP
 SERVICES_MAX = 50  # a region has one public address for each
 _BALANCE: Callable[[str], Balance] = choice("l4", "l7")
+_PROTOCOL: Callable[[str], Protocol] = choice("http/1.1", "h2c")
 _HTTP_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _HTTP_VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 
@@ -58,8 +65,10 @@ def read_services(
     behind_l7 = [service.name for service in services if service.balance == "l7"]
     for service in services:
         _check_rules(service, named[service.name], behind_l7)
+        _check_protocol(service, named[service.name], regions)
         _check_regions(service, named[service.name], regions)
         check_image(service.image, named[service.name])
+    check_depends_on(services, named, regions)
     return services
 
 
@@ -74,17 +83,21 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
     if entry.is_empty():  # `www:` alone asks for the defaults
         return Service(name, dns=policy)
     fields, default = entry.fields(SERVICE_KEYS, LATER_SERVICE), Service(name)
-    dns, rules, names = fields.get("dns"), fields.get("rules"), fields.get("names")
+    dns, rules, names, depends_on = map(fields.get, ("dns", "rules", "names", "depends_on"))
     tls = fields.value("tls", yes_or_no, default.tls)
     image = read_image(fields)
     port = fields.value("port", _port, HTTPS_PORT if tls else default.port)
     balance = fields.value("balance", _BALANCE, default.balance)
-    asked = default.health if image is None else "/" if balance == "l7" else TCP
+    protocol = fields.value("target_protocol", _PROTOCOL, default.target_protocol)
+    # A gRPC server has no path that is well without being asked in gRPC's own words.
+    is_asked = balance == "l7" and protocol == "http/1.1"
+    asked = default.health if image is None else "/" if is_asked else TCP
     return Service(
         name=name,
         port=port,
         target_port=fields.value("target_port", _port, port if image else default.target_port),
         balance=balance,
+        target_protocol=protocol,
         rules=tuple(_read_rule(rule) for rule in rules.items()) if rules else (),
         dns=read_dns_policy(dns.fields(POLICY_KEYS, LATER_DNS), policy, known) if dns else policy,
         drain_timeout_s=fields.value("drain_timeout", duration("1s", "1h"), 30.0),
@@ -93,6 +106,7 @@ def _read_service(name: str, entry: Entry, policy: DnsPolicy, known: Known) -> S
         health=fields.value("health", health, asked),
         start_timeout_s=fields.value("start_timeout", duration("1s", "1h"), 60.0),
         tls=tls,
+        depends_on=read_depends_on(depends_on) if depends_on else (),
     )
 
 
@@ -119,6 +133,16 @@ def check_aliases(
             if name in owners:
                 item.problem(f"{name!r} is the DNS name of {owners[name]}", "leave it out")
             owners.setdefault(name, f"service {service.name}")
+
+
+def _check_protocol(service: Service, entry: Entry, regions: tuple[Region, ...]) -> None:
+    written = entry.named().get("target_protocol") if service.target_protocol == "h2c" else None
+    if written is None:
+        return
+    if service.balance == "l4":
+        written.problem("an l4 balancer speaks no protocol of its own", "balance: l7")
+    if not has_image(service, regions):
+        written.problem("the built-in servers speak HTTP/1.1", "image: my/api:1.2")
 
 
 def _check_regions(service: Service, entry: Entry, regions: tuple[Region, ...]) -> None:

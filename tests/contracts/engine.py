@@ -1,17 +1,26 @@
 """What every engine promises; run on the fake without Docker and on the real one with it.
 
 A module that runs the suite provides the fixtures `engine`, `lab` (a name that nobody else uses,
-removed afterwards), `image` (one whose containers can run `command`s of a usual system) and
-`read_file` (engine, lab, host, path to the content that a program there would read).
+removed afterwards), `image` (one whose containers can run `command`s of a usual system),
+`read_file` (engine, lab, host, path to the content that a program there would read) and `write_log`
+(engine, lab, lines to a host whose program wrote them).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from emulator.engine.base import HOST_LABEL, LAB_LABEL, ContainerSpec, ContainerState, Engine
+from emulator.engine.base import (
+    HOST_LABEL,
+    LAB_LABEL,
+    ContainerSpec,
+    ContainerState,
+    Engine,
+    VolumeHandle,
+)
 from emulator.errors import EngineError
 
 SLEEP = ("sleep", "600")
@@ -21,6 +30,7 @@ SLEEP = ("sleep", "600")
 def lab(engine: Engine, lab_name: str) -> Iterator[str]:
     yield lab_name
     engine.remove(engine.containers(lab_name))
+    engine.remove_volumes(engine.volumes(lab_name))
 
 
 def spec(lab: str, host: str, image: str) -> ContainerSpec:
@@ -155,6 +165,67 @@ class EngineContract:
         """A host that the lab does not have is an error that says so."""
         with pytest.raises(EngineError, match=f"no host atlantis in {lab}"):
             engine.put(lab, "atlantis", {"/a": b""})
+
+    def test_a_volume_with_a_name_is_shared_and_outlives_its_containers(self, engine, lab, image):
+        """It is the lab's, is made with its first container, and goes when it is told to."""
+        name = f"{lab}_here_data"
+        for host in ("a", "b"):
+            engine.create(replace(spec(lab, host, image), volumes={"/data": name}))
+        assert engine.volumes(lab) == (VolumeHandle(lab, name),)
+        assert VolumeHandle(lab, name) in engine.volumes()
+        engine.remove(engine.containers(lab))
+        assert engine.volumes(lab) == (VolumeHandle(lab, name),)
+        engine.remove_volumes(engine.volumes(lab))
+        engine.remove_volumes([VolumeHandle(lab, name)])
+        assert engine.volumes(lab) == ()
+
+    def test_a_volume_of_another_lab_is_not_taken(self, engine, lab, image):
+        """Whoever made it keeps its data for itself."""
+        name, other = f"{lab}_here_data", f"{lab}-other"
+        engine.create(replace(spec(other, "a", image), volumes={"/data": name}))
+        try:
+            with pytest.raises(EngineError, match=name):
+                engine.create(replace(spec(lab, "a", image), volumes={"/data": name}))
+        finally:
+            engine.remove(engine.containers(other))
+            engine.remove_volumes(engine.volumes(other))
+
+    def test_what_joins_another_container_needs_it(self, engine, lab, image):
+        """`network_of`: a host of the same lab, by its name; one that is not there is named."""
+        with pytest.raises(EngineError, match="no host us-east/edge"):
+            engine.create(replace(spec(lab, "own", image), network_of="us-east/edge"))
+
+    def test_limits_are_taken_and_change_nothing_else(self, engine, lab, image, started):
+        """`cpus`, `memory`, `network_of`: it runs beside the host that it joins."""
+        limited = replace(spec(lab, "own", image), network_of=started, cpus=0.5, memory=64 * 2**20)
+        engine.create(limited)
+        assert engine.start(lab, "own").state is ContainerState.RUNNING
+        assert [c.host for c in engine.containers(lab)] == ["own", started]
+
+    def test_how_it_ended_is_told_until_it_runs_again(self, engine, lab, started):
+        """`ended`: of a killed one its signal's exit code; nothing of one that runs."""
+        engine.kill(lab, started)
+        assert [c.ended for c in engine.containers(lab)] == ["exit 137"]
+        assert engine.start(lab, started).ended == ""
+
+    def test_a_log_is_what_it_wrote_since_then_or_the_last_of_it(self, engine, lab, write_log):
+        """In order, each line with its instant; `since` leaves out what was written by then."""
+        host = write_log(engine, lab, ["one", "", "three", "four"])
+        lines = engine.log(lab, host)
+        assert [line.text for line in lines] == ["one", "", "three", "four"]
+        assert [line.t for line in lines] == sorted(line.t for line in lines)
+        assert engine.log(lab, host, since=lines[1].t) == lines[2:]
+        assert engine.log(lab, host, last=1) == lines[3:]
+        assert engine.log(lab, host, since=lines[3].t) == ()
+
+    def test_a_log_of_nobody_is_an_error(self, engine, lab):
+        with pytest.raises(EngineError, match=f"no host atlantis in {lab}"):
+            engine.log(lab, "atlantis")
+
+    def test_images_that_are_missing_are_named_once_each(self, engine, image):
+        """`lacks`: in the order asked."""
+        asked = ["netemu/b:none", image, "netemu/a:none", "netemu/b:none"]
+        assert engine.lacks(asked) == ("netemu/b:none", "netemu/a:none")
 
     def test_a_missing_image_is_named(self, engine, lab):
         """Creating from an image that is not there names it."""

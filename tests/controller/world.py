@@ -38,6 +38,7 @@ class World:
         self.engine = _Engine(self)
         self.daemons: dict[str, dict[str, str]] = {}
         self.draining: set[str] = set()
+        self.unwell: set[str] = set()  # servers, as asked from beside them
         self.forced: dict[tuple[str, str, str], str] = {}  # server, service, region -> state
         self.started: list[str] = []  # hosts, in the order in which their daemons were started
         self.rates: dict[str, float] = {}
@@ -123,6 +124,8 @@ class World:
         elif op == "run":
             asks_for_clocks = arguments["argv"][0] == "python3"
             return {"rc": 0, "out": f"{WALL_NS}\n" if asks_for_clocks else "", "err": ""}
+        elif op == "well":
+            return {"is_well": host not in self.unwell}
         elif op == "status":
             return {"daemons": dict(self.daemons[host])}
         return {}
@@ -135,7 +138,7 @@ class World:
             self._say(Daemon(t=now, host=host.name, name="app", state="listening"))
         for service in self.plan.services:
             if host.role == "edge":
-                for server in service.servers[host.site]:
+                for server in service.servers.get(host.site, ()):
                     self._say(Proxy(t=now, region=host.site, service=service.name,
                                     server=server, state="UP"))  # fmt: skip
             elif host.role == "ns":

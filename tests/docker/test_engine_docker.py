@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
+import docker
 import pytest
 
 from emulator.engine.base import ContainerSpec, Engine, Executable
@@ -13,16 +15,34 @@ from emulator.engine.docker import DockerEngine
 from emulator.engine.image import ensure_node_image
 from emulator.engine.probe import engine_report
 from emulator.errors import EngineError
+from tests.capture import wait_until
 from tests.contracts.engine import SLEEP, EngineContract, lab, spec
 
 __all__ = ["lab"]
 
 pytestmark = pytest.mark.docker
 
+# cgroup v2, or v1
+MEMORY_LIMIT = (
+    "/sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"
+)
+
 
 @pytest.fixture
 def read_file() -> Callable[[Engine, str, str, str], bytes]:
     return lambda engine, lab, host, path: everything(engine, lab, host, "cat", path)
+
+
+@pytest.fixture
+def write_log(image: str) -> Callable[[Engine, str, list[str]], str]:
+    def write(engine: Engine, lab: str, lines: list[str]) -> str:
+        said = "; ".join(f"echo '{line}'; sleep 0.01" for line in lines)
+        engine.create(replace(spec(lab, "api", image), command=("sh", "-c", f"{said}; sleep 600")))
+        engine.start(lab, "api")
+        wait_until(lambda: len(engine.log(lab, "api")) == len(lines), "it wrote them")
+        return "api"
+
+    return write
 
 
 class TestDockerEngine(EngineContract):
@@ -88,6 +108,55 @@ def test_sysctls_capabilities_and_environment_arrive(engine, lab, image):
     assert "ROLE=dns" in output(engine, lab, "ns1", "env")
     status = output(engine, lab, "ns1", "grep", "CapEff", "/proc/self/status")
     assert int(status.split()[1], 16) == 1 << 12  # CAP_NET_ADMIN, linux/capability.h
+
+
+def test_an_entrypoint_takes_the_place_of_the_images_own(engine, lab, image):
+    """The command is what it is given; `/bin/echo` prints and ends."""
+    engine.create(replace(spec(lab, "a", image), entrypoint=("/bin/echo", "-n"), command=("a b",)))
+    engine.start(lab, "a")
+    wait_until(lambda: engine.containers(lab)[0].ended == "exit 0", "it ended")
+    assert [line.text for line in engine.log(lab, "a")] == ["a b"]
+
+
+def test_limits_and_a_joined_network_are_seen_from_inside(engine, lab, image, started):
+    """By the cgroup's own files; the joined network is the very one of the host."""
+    limited = replace(spec(lab, "own", image), network_of=started, cpus=0.5, memory=64 * 2**20)
+    engine.create(limited)
+    engine.start(lab, "own")
+    networks = {output(engine, lab, h, "readlink", "/proc/self/ns/net") for h in ("own", started)}
+    assert len(networks) == 1
+    [memory] = output(engine, lab, "own", "sh", "-c", f"cat {MEMORY_LIMIT}").split()
+    assert int(memory) == 64 * 2**20
+
+
+def test_a_volume_is_one_directory_for_all_that_name_it(engine, lab, image):
+    """A container's own goes with it, one with a name is seen by the others, and files that are
+    put there before the start are in it."""
+    name = f"{lab}_here_shared"
+    for host in ("a", "b"):
+        volumes = {"/shared": name, "/own": ""}
+        engine.create(replace(spec(lab, host, image), volumes=volumes))
+        engine.start(lab, host)
+    engine.put(lab, "a", {"/shared/text": b"s", "/own/text": b"o"})
+    assert output(engine, lab, "b", "ls", "/shared", "/own").split() == [
+        "/own:", "/shared:", "text",
+    ]  # fmt: skip
+    assert len(engine.volumes(lab)) == 3
+    engine.remove(engine.containers(lab))
+    assert [volume.name for volume in engine.volumes(lab)] == [name]
+
+
+def test_a_volume_of_somebody_elses_is_left_alone(engine, lab, image):
+    """One without our label is neither used nor removed."""
+    client = docker.from_env()
+    theirs = client.volumes.create(f"{lab}_here_theirs")
+    try:
+        with pytest.raises(EngineError, match=f"docker volume rm {theirs.name}"):
+            engine.create(replace(spec(lab, "a", image), volumes={"/data": theirs.name}))
+        assert engine.volumes(lab) == ()
+    finally:
+        theirs.remove()
+        client.close()
 
 
 def test_pid_host_sees_the_processes_of_others(engine, lab, image, started):

@@ -15,9 +15,11 @@ from emulator.controller.inject import heal, inject
 from emulator.controller.lab import lab_names
 from emulator.controller.own import LAST_LINES
 from emulator.errors import NotReady
+from emulator.plan import make_plan
+from emulator.topology.parse import parse_topology
 from tests.capture import wait_until
 from tests.cli import netemu
-from tests.docker.lab import World, every, running
+from tests.docker.lab import World, every, new_name, running, running_plan
 
 pytestmark = pytest.mark.docker
 
@@ -232,13 +234,13 @@ def test_an_image_that_does_not_serve_is_told_with_its_last_lines(
     engine, image, program: str, words: str, last: str
 ) -> None:
     """And nothing of the lab is left, though the program ignores SIGTERM."""
-    before = lab_names(engine)
+    plan = make_plan(parse_topology(topology(image, program, "4s"), "a test"), new_name())
     began = time.monotonic()
-    with pytest.raises(NotReady) as caught, running(engine, image, topology(image, program, "4s")):
+    with pytest.raises(NotReady) as caught, running_plan(engine, image, plan):
         pass
     said = str(caught.value)
     assert words in said
     assert "/api-1" in said
     assert any(line.endswith(last) for line in said.splitlines()[-LAST_LINES:]), said
-    assert lab_names(engine) == before
+    assert plan.lab not in lab_names(engine)
     assert time.monotonic() - began < 60

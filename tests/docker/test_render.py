@@ -34,6 +34,18 @@ def resolvers() -> Plan:
     return plan_of("\n".join([f"{head}clients:", *cities, places]), "resolvers")
 
 
+def images() -> Plan:
+    """Every way in which a balancer asks and speaks with a user's image."""
+    places = two_region().topology.source.split("services:\n")[0]
+    services = [
+        "asked: {image: a, target_protocol: h2c, health: /ready}",
+        "rpc: {image: a, target_protocol: h2c}",
+        "raw: {image: a, balance: l4}",
+        'plain: {image: a, health: "/?x=50%"}',
+    ]
+    return plan_of("\n  ".join([f"{places}services:", *services]), "images")
+
+
 def inputs(plan: Plan) -> dict[str, Any]:
     """us-east's edge and new-york's resolver of a plan, and every file that has a checker."""
     edge, access = host_of(plan, "us-east/edge"), host_of(plan, "new-york/access")
@@ -46,7 +58,7 @@ def inputs(plan: Plan) -> dict[str, Any]:
     return {
         "files": {
             f"{each.lab} {host.name} {path}": text
-            for each in (plan, two_region(), resolvers())
+            for each in (plan, two_region(), resolvers(), images())
             for host in each.hosts
             for path, text in host.files.items()
             if path.startswith("/etc/netemu/") and path.endswith((".cfg", ".conf"))
@@ -87,7 +99,7 @@ def seen(engine: DockerEngine, image: str) -> dict[str, Any]:
 
 def test_the_programs_accept_every_file(seen: dict[str, Any]) -> None:
     """`haproxy -c` and `unbound-checkconf` have nothing to say, not even a warning."""
-    assert len(seen["files"]) == 18
+    assert len(seen["files"]) == 22
     for name, (status, words) in seen["files"].items():
         assert status == 0, (name, words)
         assert "WARNING" not in words, name

@@ -2,7 +2,9 @@
 changes as Proxy events, points the UDP path at healthy servers. Commands on stdin:
 `{"op": "drain", "wait_s": 9, "close_s": 2}` drains by itself in three steps, `{"op": "undrain"}`
 ends that. The steps: health fails at once; after `wait_s` every answer says `Connection: close`;
-after `close_s` more HAProxy gets its soft stop (SIGUSR1), whose end is `hard-stop-after`."""
+after `close_s` more HAProxy gets its soft stop (SIGUSR1), whose end is `hard-stop-after`.
+`{"op": "vouch", "servers": ["www-1"]}` has HAProxy take servers for UP until its own next check of
+them, which decides."""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from typing import Any
 
 from emulator.events import Proxy, encode
 from emulator.node.edge.forward import apply_rules, render_rules
-from emulator.node.edge.haproxy import ask, haproxy_pid, parse_stat, set_variable
+from emulator.node.edge.haproxy import ask, haproxy_pid, parse_stat, set_variable, vouch
 
 POLL_S = 0.2
 
@@ -31,6 +33,7 @@ class Edge:
         self._events = events
         self._told: dict[tuple[str, str], str] = {}
         self._rules = ""
+        self._vouched: set[str] = set()  # servers whose own check has not passed yet since
         self._drain: list[tuple[float, str]] = []  # when (monotonic s), which step
 
     def look(self) -> None:
@@ -68,6 +71,17 @@ class Edge:
             set_variable(self._socket, "draining", value=False)
             set_variable(self._socket, "closing", value=False)
             self._tell("", "", "UP", "asked to")
+        elif command["op"] == "vouch":
+            self._vouched |= set(command["servers"])
+            for backend, server in self._places(command["servers"]):
+                vouch(self._socket, backend, server)
+
+    def _places(self, servers: list[str]) -> list[tuple[str, str]]:
+        """Every backend that one of them is in, with it."""
+        services, echo = self._config["services"], self._config["echo"]["backend"]
+        backends = [(s["backend"], s["servers"]) for s in services]
+        backends.append((echo, services[0]["servers"]))
+        return [(name, each) for name, held in backends for each in servers if each in held]
 
     def _drain_step(self, step: str) -> None:
         if step == "close":
@@ -78,12 +92,12 @@ class Edge:
             self._tell("", "", "STOPPING", "soft stop")
 
     def _forward(self, states: dict[tuple[str, str], tuple[str, str]]) -> None:
-        echo = self._config["echo"]
-        up = [
-            address
-            for name, address in self._config["services"][0]["servers"].items()
-            if states.get((echo["backend"], name), ("DOWN", ""))[0] == "UP"
-        ]
+        echo, servers = self._config["echo"], self._config["services"][0]["servers"]
+        passed = {
+            name for name in servers if states.get((echo["backend"], name), ("DOWN", ""))[0] == "UP"
+        }
+        self._vouched -= passed
+        up = [address for name, address in servers.items() if name in passed | self._vouched]
         rules = render_rules(echo["address"], up)
         if rules != self._rules:
             apply_rules(rules)

@@ -53,6 +53,13 @@ def set_variable(path: str, name: str, *, value: bool) -> None:
         raise OSError(f"HAProxy refused to set proc.{name}: {answer.strip()}")
 
 
+def vouch(path: str, backend: str, server: str) -> None:
+    """Have it take a server for UP until its next check of it. Raises OSError when refused."""
+    answer = ask(path, f"set server {backend}/{server} health up")
+    if answer.strip():
+        raise OSError(f"HAProxy refused to take {server} for UP: {answer.strip()}")
+
+
 def haproxy_pid(path: str) -> int:
     """The process that serves, as HAProxy itself says."""
     for line in ask(path, "show info").splitlines():

@@ -12,6 +12,7 @@ from functools import partial
 from emulator.node.children import Children
 from emulator.node.init.daemons import Daemons
 from emulator.node.init.probe import Probe
+from emulator.node.init.well import Check
 from emulator.node.lines import Lines
 
 TYPE_CHECKING = False
@@ -146,6 +147,9 @@ class Service:
 
     async def op_probe_report(self) -> dict[str, Any]:
         return self._probe.report()
+
+    async def op_well(self, wait_s: float, **check: Any) -> dict[str, Any]:
+        return {"is_well": await Check(**check).passes_within(self._loop, wait_s)}
 
     async def op_logs(self, daemon: str, bytes: int = 65536) -> dict[str, Any]:  # noqa: A002
         return {"text": self._daemons.log(daemon, bytes)}

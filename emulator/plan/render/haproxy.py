@@ -23,7 +23,7 @@ from emulator.errors import UsageError
 from emulator.plan import addressing
 from emulator.plan.hosts import HAPROXY_SOCKET, lan_address
 from emulator.plan.model import HostSpec, Plan, ServiceSpec, SiteSpec
-from emulator.plan.own import image_of
+from emulator.plan.own import GOOD, GOOD_OF_OWN, image_of
 from emulator.plan.tls import certificate_file
 from emulator.topology.images import TCP
 from emulator.topology.model import Rule, Service
@@ -59,12 +59,14 @@ _HTTP_FRONTEND = """
 frontend {name}
   mode http
   bind {address}:{port}{tls}
-{secure}  http-request disable-l7-retry unless {{ method {idempotent} }}
+{secure}{patience}  http-request disable-l7-retry unless {{ method {idempotent} }}
   http-after-response set-header X-Netemu-Region {region}
-  http-after-response set-header Connection close if {{ var(proc.closing) -m bool }}
+  http-after-response set-header Connection close \
+if {{ var(proc.closing) -m bool }} !{{ status 101 }}
 {rules}  default_backend {backend}
 """
 
+_LONG_CALLS = "  timeout client 1h\n"
 _TCP_FRONTEND = """
 frontend {name}
   mode tcp
@@ -76,6 +78,11 @@ _HTTP_MODE = """\
   mode http
   timeout server 1s
   retry-on conn-failure empty-response response-timeout
+"""
+# A gRPC call lasts as long as it was meant to, with silence in it: its deadline is the client's.
+_H2C_MODE = """\
+  mode http
+  timeout server 1h
 """
 _TCP_MODE = "  mode tcp\n"
 
@@ -141,20 +148,23 @@ def _frontend(service: ServiceSpec, site: SiteSpec, written: Service) -> str:
         name=f"fe-{service.name}",
         address=service.addresses[site.name],
         port=service.port,
-        tls=_tls(service),
+        tls=_tls(service, written),
         secure=_TELL_THE_SERVER if service.tls else "",
         idempotent=IDEMPOTENT,
+        patience=_LONG_CALLS if written.target_protocol == "h2c" else "",
         region=site.name,
         rules="".join(f"  {line}\n" for line in _rules(written.rules)),
         backend=backend_name(service.name),
     )
 
 
-def _tls(service: ServiceSpec) -> str:
-    """HAProxy would offer HTTP/2 by itself, whose connections a drain cannot end one by one."""
+def _tls(service: ServiceSpec, written: Service) -> str:
+    """HAProxy would offer HTTP/2 by itself, whose connections a drain cannot end one by one; gRPC
+    needs it."""
     if not service.tls:
         return ""
-    protocols = " alpn http/1.1" if service.balance == "l7" else ""
+    spoken = "h2,http/1.1" if written.target_protocol == "h2c" else "http/1.1"
+    protocols = f" alpn {spoken}" if service.balance == "l7" else ""
     return f" ssl crt {certificate_file(service.name)} ssl-min-ver TLSv1.2{protocols}"
 
 
@@ -178,21 +188,33 @@ def _least_up(service: ServiceSpec, region: str) -> int:
 
 def _backend(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> str:
     is_own = image_of(plan, site.name, written) is not None
-    named = _NAME_THE_SERVER.format(region=site.name) if is_own else ""
+    is_named = is_own and service.balance == "l7"
+    proto = " proto h2" if written.target_protocol == "h2c" else ""
     return _BACKEND.format(
         name=backend_name(service.name),
-        mode=_HTTP_MODE + named if service.balance == "l7" else _TCP_MODE,
+        mode=_mode(written) + (_NAME_THE_SERVER.format(region=site.name) if is_named else ""),
         check=_check(plan, service, site, written),
-        servers=_servers(service, site, str(written.target_port)),
+        servers=_servers(service, site, f"{written.target_port}{proto}{_check_proto(written)}"),
     )
 
 
+def _mode(written: Service) -> str:
+    if written.balance == "l4":
+        return _TCP_MODE
+    return _H2C_MODE if written.target_protocol == "h2c" else _HTTP_MODE
+
+
+def _check_proto(written: Service) -> str:
+    """What a check over HTTP is spoken in; HAProxy's own is HTTP/1.1."""
+    return " check-proto h2" if written.target_protocol == "h2c" and written.health != TCP else ""
+
+
 def _check(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) -> str:
-    """Without these lines HAProxy only connects. The built-in server says 200; of an image's own
-    every success and redirection counts."""
+    """Without these lines HAProxy only connects."""
     if written.health == TCP:
         return ""
-    good = "200-399" if image_of(plan, site.name, written) else "200"
+    low, high = GOOD_OF_OWN if image_of(plan, site.name, written) else GOOD
+    good = f"{low}-{high}" if low < high else str(low)
     path = _quote(written.health.replace("%", "%%"))
     return _HTTP_CHECK.format(path=path, host=service.fqdn, good=good)
 
@@ -217,7 +239,11 @@ def _echo(plan: Plan, service: ServiceSpec, site: SiteSpec, written: Service) ->
         name=ECHO_BACKEND,
         mode=_TCP_MODE,
         check=_check(plan, service, site, written),
-        servers=_servers(service, site, f"{addressing.ECHO_PORT} port {written.target_port}"),
+        servers=_servers(
+            service,
+            site,
+            f"{addressing.ECHO_PORT} port {written.target_port}{_check_proto(written)}",
+        ),
     )
 
 
