@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from emulator.analysis.lines import typed
 from emulator.errors import NotReady
-from emulator.events import Check, Event, Generation, parse_event
+from emulator.events import Check, Event, Generation
 
 NAME, US_EAST, EU_WEST = "www.shop.test", "198.18.1.1", "198.18.2.1"
 READY_S = 20.0
@@ -142,7 +143,7 @@ class Ours:
     def events(self) -> list[Event]:
         """All so far."""
         whole = self._events.read_bytes().rpartition(b"\n")[0].splitlines()
-        return [event for line in whole if (event := parse_event(json.loads(line)))]
+        return [event for line in whole if (event := typed(json.loads(line)))]
 
     def wait_for_generation(self, count: int = 1) -> None:
         """Until so many were live. Raises NotReady."""

@@ -363,11 +363,34 @@ class Wait(Event):
     detail: str = ""  # what was missing
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command(Event):
+    """A program that a step ran in a container ended, or was waited for in vain; `t` is then."""
+
+    kind: ClassVar[str] = "command"
+    verb: str  # exec, count
+    host: str  # "eu-west/db-1:image"
+    argv: list[str]
+    began: int
+    code: int | None  # None: it was not started, or did not end in time
+    said: str = ""  # its last lines, or why there is no code
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held(Event):
+    """What a service held when it was counted; `t` is when the count began."""
+
+    kind: ClassVar[str] = "held"
+    host: str  # that was asked
+    ids: list[str]
+
+
 KINDS: dict[str, type[Event]] = {
     cls.kind: cls
     for cls in (
         Run, Fault, Request, Own, Connection, Schedule, Lookup, Check, Health, Generation, Forced,
         Proxy, Daemon, Answer, Question, Packet, Flow, PathChange, Lost, Wire, Note, Wait,
+        Command, Held,
     )
 }  # fmt: skip
 
@@ -375,9 +398,3 @@ KINDS: dict[str, type[Event]] = {
 def encode(data: dict[str, Any]) -> bytes:
     """One line of a history."""
     return json.dumps(data, separators=(",", ":")).encode() + b"\n"
-
-
-def parse_event(data: dict[str, Any]) -> Event | None:
-    """The typed event; None for a kind that this version does not know."""
-    cls = KINDS.get(data.get("kind", ""))
-    return cls.from_json(data) if cls else None

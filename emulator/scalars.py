@@ -8,6 +8,7 @@ Durations are seconds, rates bits a second, shares 0 to 1, frequencies times a s
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -38,6 +39,14 @@ def label(text: str) -> str:
     if not is_label(text):
         raise ValueError(f"{text!r} is no name; use 1 to 20 of a-z, 0-9 and, between them, -")
     return text
+
+
+def words(text: str) -> tuple[str, ...]:
+    """A command as a shell would take it apart, quotes and all; nothing else is expanded."""
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise ValueError(f"{str(error).lower()}; write a list of words") from error
 
 
 def zone_name(text: str) -> str:

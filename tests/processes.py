@@ -76,6 +76,13 @@ class ProcessStream:
         except OSError as error:
             raise EngineError(f"cannot write to a program that has ended: {error}") from error
 
+    def finish(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
     def stderr(self) -> str:
         return ""  # it goes where ours goes
 

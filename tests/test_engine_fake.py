@@ -38,6 +38,11 @@ class Echo:
     def write(self, data: bytes) -> None:
         self._data.append(data)
 
+    def finish(self) -> None: ...
+
+    def exit_code(self) -> int | None:
+        return None
+
     def stderr(self) -> str:
         return ""
 

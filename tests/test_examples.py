@@ -17,18 +17,25 @@ from emulator.scenario.schema import scenario_schema
 from emulator.topology.parse import load_topology
 
 EXAMPLES = Path(__file__).parent.parent / "topologies"
-TOPOLOGIES = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("examples/*/*.yaml")])
-SCENARIOS = sorted((EXAMPLES / "scenarios").glob("*.yaml"))
+FILES = sorted([*EXAMPLES.glob("*.yaml"), *EXAMPLES.glob("examples/*/*.yaml")])
+LIBRARY = sorted((EXAMPLES / "scenarios").glob("*.yaml"))
+# An example's own scenarios lie beside its topology.
+SCENARIOS = [*LIBRARY, *(path for path in FILES if "\nsteps:" in path.read_text("utf-8"))]
+TOPOLOGIES = [path for path in FILES if path not in SCENARIOS]
 PAGE = EXAMPLES / "scenarios" / "README.md"
 
 
-@pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
+def _name(path: Path) -> str:
+    return f"{path.parent.name}/{path.stem}"
+
+
+@pytest.mark.parametrize("path", TOPOLOGIES, ids=_name)
 def test_every_example_topology_is_read(path: Path) -> None:
     """And is called like its file, which is how people will look for it."""
     assert load_topology(path).name == path.stem
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCENARIOS, ids=_name)
 def test_every_example_scenario_fits_its_topology(path: Path) -> None:
     """It is called like its file, its topology is there, so are all its targets, and it promises
     something."""
@@ -37,13 +44,13 @@ def test_every_example_scenario_fits_its_topology(path: Path) -> None:
     assert scenario.objectives or scenario.expect
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCENARIOS, ids=_name)
 def test_the_published_schema_accepts_every_example_scenario(path: Path) -> None:
     """An editor underlines nothing in what people copy from."""
     jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), scenario_schema())
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCENARIOS, ids=_name)
 def test_every_example_scenario_says_what_it_shows(path: Path) -> None:
     """In exactly three lines, before anything else."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -59,7 +66,7 @@ def test_every_fault_has_an_example() -> None:
 def test_the_library_page_lists_every_scenario() -> None:
     """And nothing that is not there."""
     listed = re.findall(r"^\| \[([a-z-]+)\]\(\1\.yaml\)", PAGE.read_text(), re.MULTILINE)
-    assert sorted(listed) == [path.stem for path in SCENARIOS]
+    assert sorted(listed) == [path.stem for path in LIBRARY]
 
 
 def test_the_scenario_on_the_library_page_fits_its_topology(tmp_path: Path) -> None:

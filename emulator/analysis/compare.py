@@ -17,6 +17,7 @@ from emulator.analysis.measurements import PARTS, FaultMeasured, Measurements, R
 from emulator.analysis.noise import Shift, least_p, mann_whitney, median, phase_range, shift
 from emulator.analysis.settings import setting_changes
 from emulator.analysis.timeline import Client
+from emulator.analysis.writes import writes_of_runs
 from emulator.events import Run
 
 Outcome = Literal["better", "worse", "same", "unclear"]
@@ -108,6 +109,14 @@ class ClientFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteFigures:
+    """What the failovers did to acknowledged writes, by the last count of each run."""
+
+    writes_lost: Pair
+    rpo_s: Pair
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """Everything that two sides have in common, and what was set differently."""
 
@@ -116,6 +125,7 @@ class Comparison:
     changes: tuple[str, ...]
     rows: tuple[Compared, ...]
     clients: tuple[ClientFigures, ...]
+    writes: WriteFigures | None  # None: one side counted none
     unmatched: tuple[str, ...]  # faults and clients that one side alone has
 
     def outcome(self) -> Outcome:
@@ -142,6 +152,7 @@ def compare(a: Side, b: Side) -> Comparison:
             row for fault in faults for client in common for row in _compared(a, b, fault, client)
         ),
         clients=tuple(_client_figures(a, b, client) for client in common),
+        writes=_write_figures(a, b),
         unmatched=_unmatched(a, b, faults, common),
     )
 
@@ -357,3 +368,10 @@ def _client_figures(a: Side, b: Side, client: Client) -> ClientFigures:
 def _availabilities(side: Side, client: Client) -> list[float]:
     counts = (seen.measured.availability.get(client, (0, 0)) for seen in side.sound)
     return [ok / (ok + failed) for ok, failed in counts if ok + failed]
+
+
+def _write_figures(a: Side, b: Side) -> WriteFigures | None:
+    old, new = (writes_of_runs(seen.measured for seen in side.sound) for side in (a, b))
+    if old is None or new is None:
+        return None
+    return WriteFigures(_pair(old.lost, new.lost), _pair(old.rpo_s, new.rpo_s))

@@ -18,7 +18,8 @@ from emulator.analysis.words import client_name
 from emulator.events import OWN_CLIENT
 from emulator.scenario.model import Comparison, Objective, Period
 
-COUNTS = ("requests_lost", "resets", "relapses")
+COUNTS = ("requests_lost", "resets", "relapses", "writes_lost")
+WRITES = ("writes_lost", "rpo_s")
 SHARES = ("availability", "region_share")
 QUERIES = "dns_queries_per_s"
 _COMPARE: dict[Comparison, Callable[[float, float], bool]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -216,6 +216,53 @@ class CitySchedule:
 
 
 @dataclass(frozen=True, slots=True)
+class LostWrite:
+    """A write that the service had acknowledged to a client of the user's and does not hold."""
+
+    id: str
+    city: str
+    t: int  # acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCount:
+    """What one count found of the writes that had been acknowledged before it began."""
+
+    host: str  # that was asked
+    t: int  # when the count began
+    held: int  # IDs there, whoever wrote them
+    acknowledged: Mapping[str, int]  # by city
+    lost: tuple[LostWrite, ...]  # oldest first
+    fault: str  # the last one before the count, "" for none
+    struck: int | None  # when it was injected
+
+    def of(self, city: str | None) -> WriteCount:
+        """The same of one city's writes; of all, where none is named."""
+        if city is None:
+            return self
+        told = {name: count for name, count in self.acknowledged.items() if name == city}
+        return replace(
+            self, acknowledged=told, lost=tuple(one for one in self.lost if one.city == city)
+        )
+
+    @property
+    def count(self) -> int:
+        """Acknowledged writes."""
+        return sum(self.acknowledged.values())
+
+    @property
+    def rpo_s(self) -> float | None:
+        """From the oldest lost write to the fault, or to the newest lost write where that was
+        acknowledged after the fault; 0 when nothing is lost, None where no fault came before."""
+        if not self.lost:
+            return 0.0
+        if self.struck is None:
+            return None
+        first, last = self.lost[0].t, self.lost[-1].t
+        return (max(self.struck, last) - min(self.struck, first)) / NS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """What a city's resolver asked of name servers: whole cycles, one query each."""
 
@@ -234,6 +281,7 @@ class Measurements:
     inconclusive: tuple[str, ...] = field(default=())  # why nothing may be claimed from this run
     asked: Mapping[str, Asked] = field(default_factory=dict)  # by city; only those that asked
     late: tuple[str, ...] = ()  # cities that did not keep their schedule, in words
+    writes: tuple[WriteCount, ...] = ()  # one a count, oldest first
     off_by_s: float = 0.0  # so much the machine's delays may have moved any time, see lateness.py
 
     def rows(self) -> tuple[Row, ...]:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from emulator.analysis.changes import path_lines
 from emulator.analysis.measurements import FaultMeasured, Measurements, Row
 from emulator.analysis.timeline import FaultLife, History
-from emulator.analysis.words import KIND_NAMES, asker_name, forced_line, listed, plural, wait_line
+from emulator.analysis.words import (
+    KIND_NAMES,
+    asker_name,
+    command_line,
+    forced_line,
+    listed,
+    plural,
+    wait_line,
+)
 from emulator.clock import NS_PER_S
 from emulator.events import OWN_CLIENT, Forced, Health, Run
 
@@ -39,6 +47,7 @@ def moments(measured: Measurements, history: History) -> tuple[Moment, ...]:
     found += _forced(history)
     found += [Moment(t, text) for t, text in path_lines(history.path_changes)]
     found += [Moment(wait.t, wait_line(wait)) for wait in history.waits]
+    found += [Moment(command.t, command_line(command)) for command in history.commands]
     # Cities behind one resolver have its moments in common.
     return tuple(sorted(dict.fromkeys(found), key=lambda moment: moment.t))
 

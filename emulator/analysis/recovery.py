@@ -27,6 +27,7 @@ from emulator.analysis.windows import (
     judge,
 )
 from emulator.analysis.wire import Senders, doubts, wire_records
+from emulator.analysis.writes import write_counts
 from emulator.clock import NS_PER_S
 from emulator.events import Request
 
@@ -78,6 +79,7 @@ def _measure(history: History) -> Measurements:
         inconclusive=doubts(history),
         asked=asked(history),
         late=late_cities(schedule),
+        writes=write_counts(history),
         off_by_s=off_by_s(schedule),
     )
 

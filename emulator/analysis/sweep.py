@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from emulator.analysis.figures import quantile
 from emulator.analysis.queries import queries_per_s
 from emulator.analysis.repeated import Distribution, Repeated, RunResult, gather, repeated_exit_code
+from emulator.analysis.writes import WritesOfRuns, writes_of_runs
 from emulator.errors import Exit
 
 # Whose recovery stands for a value: who looks up for every request shows what DNS does.
@@ -57,6 +58,7 @@ class Line:
     predicted: tuple[float, ...]
     lost: float | None  # share of the requests that failed, whole runs; None: no request
     queries_per_s: float | None  # at the name servers, of all cities
+    writes: WritesOfRuns | None  # None: no run counted
 
     def measured(self, share: float) -> float | None:
         """The recovery that this share of kills and cities does not exceed; None: nobody tells."""
@@ -124,4 +126,5 @@ def _line(one: Tried, told: Sequence[Distribution]) -> Line:
         predicted=tuple(sorted(s for d in told for s in d.predicted)),
         lost=failed / requests if requests else None,
         queries_per_s=queries_per_s(r.measured for r in one.results),
+        writes=writes_of_runs(r.measured for r in one.results),
     )

@@ -16,6 +16,7 @@ from emulator.clock import NS_PER_S
 from emulator.events import (
     Answer,
     Check,
+    Command,
     Connection,
     Daemon,
     Event,
@@ -24,6 +25,7 @@ from emulator.events import (
     Forced,
     Generation,
     Health,
+    Held,
     Lookup,
     Lost,
     Note,
@@ -110,6 +112,8 @@ class History:
         self.lost: list[Lost] = []
         self.notes: list[Note] = []
         self.waits: list[Wait] = []
+        self.commands: list[Command] = []
+        self.held: list[Held] = []
         self.first_ns: int | None = None
         self.last_ns = 0
         self._regions: dict[str, str] = {}
@@ -298,4 +302,6 @@ _STORE: dict[type[Event], Any] = {
     Lost: _listed("lost"),
     Note: _listed("notes"),
     Wait: _listed("waits"),
+    Command: _listed("commands"),
+    Held: _listed("held"),
 }

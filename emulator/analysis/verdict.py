@@ -14,6 +14,7 @@ from typing import Literal
 from emulator.analysis.figures import (
     COUNTS,
     QUERIES,
+    WRITES,
     Reading,
     Value,
     holds,
@@ -36,9 +37,11 @@ from emulator.analysis.periods import intervals
 from emulator.analysis.series import Columns, Sample, columns_of, punctual_columns
 from emulator.analysis.steady import Kept, expectation_of, kept, steady_state_of
 from emulator.analysis.timeline import History
+from emulator.analysis.words import command_text
+from emulator.analysis.writes import write_values
 from emulator.clock import NS_PER_S
 from emulator.errors import Exit
-from emulator.events import Wait
+from emulator.events import Command, Wait
 from emulator.scenario.model import Expectation, Objective
 from emulator.scenario.objectives import EXIT_CODE
 
@@ -61,11 +64,11 @@ class Basis:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One objective, promise or wait, decided. `measured` is in the figure's unit, None where
-    there is no number."""
+    """One objective, promise, wait or command, decided. `measured` is in the figure's unit, None
+    where there is no number."""
 
     text: str
-    figure: str  # see scenario/objectives.py; "steady_s", "wait_s"
+    figure: str  # see scenario/objectives.py; "steady_s", "wait_s", "exec_s"
     outcome: Outcome
     measured: float | None = None
     reason: str = ""
@@ -86,7 +89,8 @@ def verdicts(measured: Measurements, history: History) -> tuple[Verdict, ...]:
     decided = [_decide(seen, objective) for objective in objectives]
     promised = _promise(seen, expected)
     waits = [_wait(wait, measured.off_by_s) for wait in history.waits]
-    return tuple(_doubted(verdict, measured) for verdict in (*decided, *promised, *waits))
+    ran = [_command(command, measured.off_by_s) for command in history.commands]
+    return tuple(_doubted(verdict, measured) for verdict in (*decided, *promised, *waits, *ran))
 
 
 def exit_code(measured: Measurements, decided: Sequence[Verdict]) -> Exit:
@@ -147,6 +151,8 @@ def _decide(seen: _Seen, objective: Objective) -> Verdict:
 def _values(seen: _Seen, objective: Objective) -> tuple[Value, ...]:
     if objective.figure == EXIT_CODE:
         return exit_values(seen.history, objective)
+    if objective.figure in WRITES:
+        return write_values(seen.measured, objective)
     return row_values(seen.measured, seen.history, objective)
 
 
@@ -242,6 +248,18 @@ def _wait(wait: Wait, off_by_s: float) -> Verdict:
     reason = "not met, so the steps after it were not taken"
     reason = f"{reason}: {wait.detail}" if wait.detail else reason
     return Verdict(text, "wait_s", "inconclusive" if off_by_s else "failed", reason=reason)
+
+
+def _command(command: Command, off_by_s: float) -> Verdict:
+    text = command_text(command)
+    if command.code == 0:
+        return Verdict(text, "exec_s", "passed", (command.t - command.began) / NS_PER_S)
+    why = "it did not run to its end" if command.code is None else f"it ended with {command.code}"
+    said = f": {command.said}" if command.said else ""
+    reason = f"{why}, so the steps after it were not taken{said}"
+    # A machine that is busy makes nothing end with an error, only late.
+    is_unclear = command.code is None and off_by_s
+    return Verdict(text, "exec_s", "inconclusive" if is_unclear else "failed", reason=reason)
 
 
 def _unread(objective: Objective, reason: str) -> Verdict:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 from emulator.analysis.measurements import FlowLog, Loss
 from emulator.analysis.timeline import Client
 from emulator.clock import NS_PER_S
-from emulator.events import Forced, Run, Wait
+from emulator.events import Command, Forced, Run, Wait
 
 KIND_NAMES = {
     "http": "http, new connections",
@@ -29,6 +30,7 @@ _ERRORS = {
     "certificate": "its certificate is not to be trusted",
 }
 _LISTED = 8  # kinds of losses that a table names
+_WIDEST = 80  # characters of a command that are shown
 _FORCED = {"down": "forced down", "up": "forced up", "drain": "drained"}
 _TIMEOUTS = {
     "lookup": "name not resolved in time",
@@ -75,6 +77,23 @@ def wait_line(wait: Wait) -> str:
         return f"waited {took:.1f} s for: {wait.text}"
     missing = f": {wait.detail}" if wait.detail else ""
     return f"waited {took:.1f} s in vain for: {wait.text}{missing}"
+
+
+def command_text(command: Command) -> str:
+    """`exec eu-west/db-1:image: pg_ctl promote -w`."""
+    words = shlex.join(command.argv)
+    shown = words if len(words) <= _WIDEST else f"{words[:_WIDEST]} …"
+    return f"{command.verb} {command.host}: {shown}"
+
+
+def command_line(command: Command) -> str:
+    """The same with how it ended: `..., 0.2 s`."""
+    took = f"{(command.t - command.began) / NS_PER_S:.1f} s"
+    if command.code == 0:
+        return f"{command_text(command)} ({took})"
+    how = "no end" if command.code is None else f"exit {command.code}"
+    said = f": {command.said}" if command.said else ""
+    return f"{command_text(command)} FAILED ({how}, {took}){said}"
 
 
 def asker_name(run: Run | None, city: str) -> str:

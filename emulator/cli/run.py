@@ -38,7 +38,7 @@ from emulator.controller.runner import default_directory
 from emulator.controller.sweep import run_sweep
 from emulator.errors import UsageError
 from emulator.report.live import Narrator
-from emulator.scenario.model import Scenario, WaitUntil
+from emulator.scenario.model import Scenario, patience_s
 from emulator.topology.model import Topology
 from emulator.wan.base import Event
 
@@ -204,7 +204,7 @@ def _run(scenario: Scenario, topology: Topology, wanted: _Wanted) -> Finished:
 
 
 def _waits(scenario: Scenario) -> bool:
-    return any(isinstance(step, WaitUntil) for step in scenario.steps)
+    return any(patience_s(step) for step in scenario.steps)
 
 
 def _history_so_far(directory: Path) -> str:

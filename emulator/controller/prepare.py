@@ -101,4 +101,5 @@ def names_of(plan: Plan) -> Names:
     paths = {(path.source, path.target): path.impairment for path in plan.paths}
     services = tuple(service.name for service in topology.services)
     own_clients = tuple(city.name for city in topology.cities if city.image)
-    return Names(kinds | hosts, tags, services, paths, own_clients)
+    own = tuple(host.name for host in plan.hosts if host.own is not None)
+    return Names(kinds | hosts, tags, services, paths, own_clients, own)

@@ -58,7 +58,8 @@ def run_scenario(
     that lasts beyond the fault's time delays it, out of its phase.
 
     Raises Inconclusive when the world was not steady before the first fault. The lab is left
-    healed in every case. A wait in vain ends the run early: its `Wait` event says so.
+    healed in every case. A wait in vain or a command that fails ends the run early: its `Wait` or
+    `Command` event says so.
     """
     if broken := [" ".join(fault.target) for fault in lab.wan.journal()]:
         raise UsageError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from emulator.clock import NS_PER_S
+from emulator.controller.commands import run_command
 from emulator.controller.conditions import Scene, missing, steady_problems
 from emulator.controller.inject import heal, heal_fault, inject
 from emulator.controller.lab import begin_traces
@@ -19,7 +20,16 @@ from emulator.controller.recorder import Recorder
 from emulator.controller.traffic import start_traffic
 from emulator.errors import Inconclusive
 from emulator.events import CACHES_EMPTIED, PROVES_NOTHING, Note, Wait
-from emulator.scenario.model import ClearPath, Heal, Kill, SetPath, Step, WaitUntil
+from emulator.scenario.model import (
+    ClearPath,
+    Count,
+    Exec,
+    Heal,
+    Kill,
+    SetPath,
+    Step,
+    WaitUntil,
+)
 
 LOOK_S = 0.5  # at the recording, at least so often
 POLL_S = 0.2  # a wait looks so often, and
@@ -43,7 +53,8 @@ class Play:
         self._flush_at = math.inf  # ns: when the resolvers' caches are emptied
 
     def run(self, phase: Phase | None) -> None:
-        """Traffic, every step, the end; or no more steps once a wait was in vain."""
+        """Traffic, every step, the end; or no more steps once a wait was in vain or a command
+        failed."""
         scenario = self._scene.scenario
         zero = ended = self._start(phase)
         for step in scenario.steps:
@@ -89,9 +100,11 @@ class Play:
             raise Inconclusive(why)
 
     def _take(self, step: Step) -> bool:
-        """False: a wait in vain."""
+        """False: a wait in vain, a command that failed."""
         if isinstance(step, WaitUntil):
             return self._wait(step)
+        if isinstance(step, Exec):
+            return self._run(step)
         if isinstance(step, Kill):
             self._inject(step)
         elif isinstance(step, Heal):
@@ -143,6 +156,16 @@ class Play:
             ).to_json()
         )  # fmt: skip
         return not lacking
+
+    def _run(self, step: Exec) -> bool:
+        """Run a program to its end; what a count found goes around the lab, which would have to
+        keep it."""
+        verb = "count" if isinstance(step, Count) else "exec"
+        ran = run_command(self._lab, verb, step.host, step.argv, step.within_s, self._pass_until)
+        if verb == "count" and ran.is_good:
+            self._recorder.take(ran.held().to_json())
+        self._lab.wan.mark(ran.told.to_json())
+        return ran.is_good
 
     def _pass_until(self, moment_ns: int) -> None:
         """Let the time pass, and do what falls due in it."""

@@ -66,6 +66,16 @@ class AttachedProgram:
         except OSError as error:
             raise EngineError(f"cannot write to it after: {self._what}: {error}") from error
 
+    def finish(self) -> None:
+        """The program sees the end of its stdin; what it says still comes."""
+        with contextlib.suppress(OSError):  # it has ended already
+            self._connection.shutdown(sockets.SHUT_WR)
+
+    def exit_code(self) -> int | None:
+        """None: it runs, or the engine has not heard of its end, which may come after that of its
+        output."""
+        return self._exit_code()
+
     def stderr(self) -> str:
         """The last few KB of it."""
         return self._stderr.decode(errors="replace")

@@ -97,6 +97,12 @@ class Stream(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
+    def finish(self) -> None:
+        """Nothing more is written: the program sees the end of its stdin."""
+
+    def exit_code(self) -> int | None:
+        """How the program ended; None: it runs, or the engine does not know yet."""
+
     def stderr(self) -> str:
         """The end of what the program wrote to stderr so far, as far as `read` has come."""
 

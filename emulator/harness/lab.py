@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -21,8 +20,9 @@ from emulator.controller.repeat import run_once, run_repeatedly
 from emulator.controller.runner import default_directory
 from emulator.controller.traffic import flush_caches, stop_traffic, wait_until_idle
 from emulator.errors import FileProblems, Inconclusive, UsageError, suggest
-from emulator.harness.figures import Count, Recovery, Share, seconds_of
-from emulator.harness.network import NetworkVerbs, read
+from emulator.harness.commands import CommandVerbs
+from emulator.harness.figures import Count, Recovery, Seconds, Share, seconds_of
+from emulator.harness.network import read
 from emulator.harness.recording import Recording, new_directory, random_seed
 from emulator.harness.result import Result
 from emulator.harness.script import Script
@@ -42,7 +42,7 @@ from emulator.scenario.model import (
     Kill,
     WaitUntil,
 )
-from emulator.scenario.objectives import MEASURED, parse_objective
+from emulator.scenario.objectives import MEASURED, WRITES, parse_objective
 from emulator.scenario.parse import load_scenario
 from emulator.scenario.steps import read_condition, read_sides
 from emulator.scenario.targets import check_targets, resolve_targets
@@ -55,7 +55,7 @@ class Missed(AssertionError):
     """A promise that was not kept, in one line."""
 
 
-class LabUnderTest(NetworkVerbs):
+class LabUnderTest(CommandVerbs):
     """A running lab. Names of sites and hosts are those of its topology; times are seconds, or
     texts like `250ms`. `title` names its recordings, which are kept under `directory`.
 
@@ -222,6 +222,20 @@ class LabUnderTest(NetworkVerbs):
         """How many connections were ended by an RST."""
         return self._count("resets", city, over)
 
+    def writes_lost(self, city: str | None = None) -> Count:
+        """How many writes that clients of your own were told of are not among those that the last
+        `count` found; `city`: those of one city. Ask after the `traffic` block."""
+        return self._count("writes_lost", city, None)
+
+    def rpo(self, city: str | None = None) -> Seconds:
+        """From the oldest lost write to the fault, or to the newest lost write where that was
+        acknowledged after it; 0.0 where nothing is lost. Ask after the `traffic` block."""
+        verdict = self._judge(_objective("rpo_s >= 0 s", city, None))
+        if verdict.outcome == "inconclusive" or verdict.measured is None:
+            raise Inconclusive(verdict.reason)
+        said = f"{_objective('rpo_s', city, None)} was {verdict.measured:.2f} s"
+        return Seconds(verdict.measured, said, self.recording.measured().off_by_s)
+
     def availability(
         self, city: str | None = None, over: str | None = None, period: str = ""
     ) -> Share:
@@ -267,17 +281,6 @@ class LabUnderTest(NetworkVerbs):
             result = Result(path, chosen, directory, tuple(many))
         self.results.append(result)
         return result
-
-    def exec(
-        self, host: str, *argv: str, timeout: Quantity = 10
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program in a host, a city's client or a site's first host; what it said."""
-        site = next((s for s in self.lab.plan.sites if s.name == host), None)
-        _, hosts = sites_and_hosts(self.lab, host)
-        where = f"{host}/client" if site and site.kind == "client" else hosts[0]
-        wait_s = seconds(timeout, "timeout")
-        answer = self.lab.wan.host(where, "run", wait_s, argv=list(argv))
-        return subprocess.CompletedProcess(argv, answer["rc"], answer["out"], answer["err"])
 
     def report(self) -> str:
         """The report of the last recording, for people."""
@@ -329,6 +332,9 @@ class LabUnderTest(NetworkVerbs):
         """One objective, decided on what is known by now."""
         objective = read(parse_objective, text)
         self._check_scope(objective.city, objective.client)
+        if objective.figure in WRITES and self.recording.is_running:
+            raise UsageError(f"{objective.figure} is known when all clients have told what they"
+                             " wrote; ask for it after `with lab.traffic():`")  # fmt: skip
         measured = self.recording.measured()
         with self.recording.held() as history:
             header = history.run

@@ -88,6 +88,11 @@ class Recording:
         if self._recorder is not None:
             self._recorder.check()
 
+    def add(self, event: Event) -> None:
+        """One more event, which the lab does not know of."""
+        if self._recorder is not None:
+            self._recorder.take(event)
+
     @contextmanager
     def step(self, make: MakeStep) -> Iterator[None]:
         """A step that happens now; `make` is told when that is, as a scenario says it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from emulator.harness.paths import written, written_trace
 from emulator.scenario.model import (
     ClearPath,
+    Count,
+    Exec,
     Heal,
     Kill,
     Load,
@@ -107,6 +110,8 @@ def _step(step: Step) -> str:
         return f"{at}, heal: {_names(step.target)}"
     if isinstance(step, ClearPath):
         return f"{at}, clear: {step.path or EVERY_PATH}"
+    if isinstance(step, Exec):
+        return ", ".join([at, *_command(step)])
     return ", ".join([at, *(_path(step) if isinstance(step, SetPath) else _kill(step))])
 
 
@@ -115,6 +120,12 @@ def _path(step: SetPath) -> Iterable[str]:
     yield from written(step.values)
     if step.trace is not None:
         yield written_trace(step.trace)
+
+
+def _command(step: Exec) -> Iterable[str]:
+    yield f"{'count' if isinstance(step, Count) else 'exec'}: {step.host}"
+    yield f"command: {json.dumps(step.argv)}"  # a list of YAML's as well
+    yield f"within: {_s(step.within_s)}"
 
 
 def _kill(step: Kill) -> Iterable[str]:

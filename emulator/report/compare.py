@@ -18,6 +18,7 @@ not apply; in lists of recoveries null: never:
                   parts (detection_s, publish_s ...: how much longer each median is),
                   requests_lost, resets (a, b: medians of runs, p)
     clients[]     city, client, availability, p99_ms (a, b: medians of runs, p): over whole runs
+    writes        writes_lost, rpo_s (a, b: medians of runs, p); null: a side that counted none
     unmatched[]   faults and clients that one side alone has
 """
 
@@ -76,6 +77,7 @@ def compare_json(found: Comparison) -> dict[str, Any]:
             }
             for figures in found.clients
         ],
+        "writes": asdict(found.writes) if found.writes else None,
         "unmatched": list(found.unmatched),
     }
 
@@ -126,6 +128,9 @@ def render_compare(found: Comparison, console: Console) -> None:
         _fault(fault, [row for row in found.rows if row.fault == fault], console, width)
     _noise(found.rows, console, width)
     _whole_runs(found.clients, console)
+    if found.writes:
+        lost, rpo = _counts(found.writes.writes_lost), _shown(found.writes.rpo_s, 1, " s", 2)
+        _words(console, f"acknowledged writes lost: {lost}; rpo {rpo}", width)
     for line in found.unmatched:
         _words(console, line, width)
     _conclusion(found, console, width)

@@ -9,7 +9,7 @@ from emulator.analysis.measurements import Measurements
 from emulator.analysis.repeated import Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
-from emulator.report.page import network, overruns, own, sections, setup, summary, views
+from emulator.report.page import network, overruns, own, sections, setup, summary, views, writes
 from emulator.report.page.bundle import program, style
 from emulator.report.page.markup import Html, el, join
 from emulator.report.page.sheet import Sheet
@@ -18,6 +18,7 @@ _LINKS = {
     "objectives": "Objectives",
     "runs": "Over runs",
     "faults": "What happened",
+    "writes": "Written data",
     "timeline": "Timeline",
     "recovery": "Recovery",
     "views": "Who saw what",
@@ -43,6 +44,7 @@ def render_html(
         "objectives": summary.objectives(sheet),
         "runs": overruns.runs(sheet),
         "faults": summary.faults(sheet),
+        "writes": writes.writes(sheet),
         "timeline": sections.timeline(sheet),
         "recovery": sections.recovery(sheet),
         "views": views.views(sheet),

@@ -32,8 +32,13 @@ first planned request; null: does not apply or did not happen:
                     syn, synack: entered, arrived; lost_there, lost_back: by cause), differ[]
                     (sentences); before, during: count, ok, p50_ms, p99_ms, max_ms of the good
                     ones; states[]: after (s), state
-    objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until),
-                    outcome, measured (null: no number; latencies in ms, shares 0 to 1), reason
+    writes[]        one a count, oldest first, of which the last decides: at, host (that was asked),
+                    held (IDs there), acknowledged (writes, before it began), lost, rpo_s, fault
+                    (the last before it), first_lost_s, last_lost_s (acknowledged so long after
+                    the fault; negative: before), lost_ids[] (the first 100), why (a sentence)
+    objectives[]    text, figure (also steady_s of `expect`, wait_s of a wait_until, exec_s of a
+                    command), outcome, measured (null: no number; latencies in ms, shares 0 to 1),
+                    reason
     availability[]  city, client, ok, failed: over the whole run
     schedule[]      city, requests, on_time, on_time_in_fault (shares), late_ms_max
     agreement       syn, synack (count, p50_ms, p99_ms, max_ms), unmatched_client, unmatched_wire,
@@ -58,16 +63,19 @@ from emulator.analysis.measurements import (
     Measurements,
     Milestones,
     Row,
+    WriteCount,
 )
 from emulator.analysis.moments import moments
 from emulator.analysis.own_figures import OwnSeen, own_seen
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.analysis.views import Course, RegionViews, views
+from emulator.analysis.writes import lost_s, writes_sentence
 from emulator.errors import Exit
 
 SCHEMA = 1
 _LISTED = 1000  # disagreements
+_IDS = 100  # of lost writes
 _MET = ("outcome", "detail", "count")
 OUTCOMES = {Exit.PASSED: "passed", Exit.MISSED: "failed", Exit.INCONCLUSIVE: "inconclusive"}
 _RUN = ("lab", "scenario", "wall", "seed", "command", "environment")
@@ -90,6 +98,7 @@ def report_json(measured: Measurements, history: History) -> dict[str, Any]:
                 measured.faults, why, views(measured, history), strict=True
             )
         ],
+        "writes": [writes_json(count, history) for count in measured.writes],
         "objectives": [objective_json(verdict) for verdict in decided],
         "availability": [
             {"city": city, "client": kind, "ok": ok, "failed": failed}
@@ -240,6 +249,24 @@ def _disagreeing(path: Milestones, history: History) -> list[dict[str, Any]]:
         }
         for other in path.others
     ]
+
+
+def writes_json(count: WriteCount, history: History | None = None) -> dict[str, Any]:
+    """One count, as in `writes[]`; without a history it does not say when."""
+    first, last = lost_s(count) or (None, None)
+    return {
+        "at": None if history is None else history.seconds(count.t),
+        "host": count.host,
+        "held": count.held,
+        "acknowledged": count.count,
+        "lost": len(count.lost),
+        "rpo_s": count.rpo_s,
+        "fault": count.fault or None,
+        "first_lost_s": first,
+        "last_lost_s": last,
+        "lost_ids": [write.id for write in count.lost[:_IDS]],
+        "why": writes_sentence(count),
+    }
 
 
 def objective_json(verdict: Verdict) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from emulator.analysis.repeated import Distribution, Repeated
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, verdicts
 from emulator.analysis.words import client_name, plural
+from emulator.analysis.writes import runs_sentence, writes_of_runs, writes_sentence
 from emulator.clock import NS_PER_S
 from emulator.events import Run
 
@@ -47,13 +48,14 @@ def suite_of_run(measured: Measurements, history: History) -> ET.Element:
     run = history.run
     seconds = (history.last_ns - (history.first_ns or history.last_ns)) / NS_PER_S
     decided = verdicts(measured, history)
+    writes = map(writes_sentence, measured.writes)
     return suite(
         (run.scenario or run.lab) if run else "run",
         decided,
         measured.inconclusive or (() if decided else measured.late),
         seconds,
         run_properties(run) if run else {},
-        "\n\n".join(filter(None, (*explain(measured, history), lateness(measured)))),
+        "\n\n".join(filter(None, (*explain(measured, history), *writes, lateness(measured)))),
     )
 
 
@@ -80,8 +82,13 @@ def suite_of_runs(repeated: Repeated, seconds: float, name: str = "") -> ET.Elem
         () if repeated.verdicts else doubts,  # the verdicts know of them
         seconds,
         (run_properties(run) if run else {}) | {"runs": str(len(repeated.results))},
-        "\n".join([*map(_spread, repeated.distributions), *doubts]),
+        "\n".join([*map(_spread, repeated.distributions), *_writes(repeated), *doubts]),
     )
+
+
+def _writes(repeated: Repeated) -> list[str]:
+    found = writes_of_runs(result.measured for result in repeated.results)
+    return [runs_sentence(found)] if found else []
 
 
 def _spread(one: Distribution) -> str:

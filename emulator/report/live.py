@@ -9,8 +9,8 @@ from rich.console import Console
 
 from emulator.analysis.attempts import attempt
 from emulator.analysis.changes import change_line, is_same_change
-from emulator.analysis.words import forced_line, wait_line
-from emulator.events import Forced, Own, PathChange, Wait
+from emulator.analysis.words import command_line, forced_line, wait_line
+from emulator.events import Command, Forced, Own, PathChange, Wait
 from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp",
@@ -176,6 +176,9 @@ class Narrator:
 
     def _tell_wait(self, event: dict[str, Any]) -> None:
         self._say(event["t"], wait_line(Wait.from_json(event)))
+
+    def _tell_command(self, event: dict[str, Any]) -> None:
+        self._say(event["t"], command_line(Command.from_json(event)))
 
     def _tell_lost(self, event: dict[str, Any]) -> None:
         self._say(event["t"], f"{event['count']} events were lost at {event['where']}")

@@ -12,6 +12,7 @@ from emulator.analysis.lateness import lateness
 from emulator.analysis.repeated import Distribution, Repeated, quantile
 from emulator.analysis.timeline import Client
 from emulator.analysis.words import client_name, kind_name, listed, plural
+from emulator.analysis.writes import runs_sentence, writes_of_runs
 from emulator.report.layout import fitted, paragraph, table_of, verdict_line
 
 _HEADINGS = (
@@ -30,6 +31,8 @@ def render_repeated(repeated: Repeated, console: Console, saved: str = "") -> No
     for fault in dict.fromkeys(one.fault for one in repeated.distributions):
         _fault([d for d in repeated.distributions if d.fault == fault], repeated, console)
         console.print()
+    if writes := writes_of_runs(result.measured for result in repeated.results):
+        paragraph(console, runs_sentence(writes), width)
     if doubt := doubt_of(repeated):
         paragraph(console, f"inconclusive: {doubt}", width, style="yellow")
     if late := lateness_of(repeated):

@@ -8,7 +8,8 @@
     runs[]            directory, seed, phase (of the first fault in the cycles of checks and TTL),
                       inconclusive (why nothing may be claimed from it; []: all is well),
                       late (cities that did not keep their schedule), off_by_s (so much the
-                      machine's delays may then have moved any time),
+                      machine's delays may then have moved any time), writes (the count that
+                      decides, as emulator/report/json.py says; null: none),
                       objectives[] (text, figure, outcome, measured, reason)
     distributions[]   fault, city, client, runs (that the figures speak of), unaffected (of them,
                       with 0 s), never (of them, slower than any), unclear (in none of the figures),
@@ -31,7 +32,8 @@ from emulator.analysis.repeated import (
     quantile,
     repeated_exit_code,
 )
-from emulator.report.json import OUTCOMES, objective_json
+from emulator.analysis.writes import last_count
+from emulator.report.json import OUTCOMES, objective_json, writes_json
 
 SCHEMA = 1
 _SHARES = {"min": 0.0, "median": 0.5, "p90": 0.9, "max": 1.0}
@@ -59,6 +61,7 @@ def _run(result: RunResult) -> dict[str, Any]:
         "inconclusive": list(result.measured.inconclusive),
         "late": list(result.measured.late),
         "off_by_s": result.measured.off_by_s,
+        "writes": (count := last_count(result.measured)) and writes_json(count),
         "objectives": [objective_json(verdict) for verdict in result.verdicts],
     }
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from emulator.analysis.figures import show_figure
 from emulator.analysis.sweep import Line, Sweep, Trade, Tried, trade
 from emulator.analysis.words import kind_name, listed, plural
+from emulator.analysis.writes import runs_sentence
 from emulator.report.layout import fitted, indented, paragraph, table_of, verdict_line
 from emulator.report.repeated import doubt_of, lateness_of
 
@@ -58,6 +59,10 @@ def _table(sweep: Sweep, found: Trade, console: Console) -> None:
     for line in found.lines:
         table.add_row(*_cells(line))
     indented(console, table)
+    for line in found.lines:
+        if line.writes:
+            told = f"{key} {line.value}: {runs_sentence(line.writes)}"
+            paragraph(console, told, fitted(console), indent=2)
     told = "DNS queries: at the name servers for the service's name, in a second, of all resolvers"
     paragraph(console, told, fitted(console), indent=2)
 

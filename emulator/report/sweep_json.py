@@ -11,6 +11,7 @@
                  well), runs (how many), clear (of them, those that the recovery speaks of),
                  measured, predicted (each min, median, p90, max; null: nothing known), lost (share
                  of all requests), dns_queries_per_s (at the name servers, of all cities),
+                 writes_lost[], rpo_s[] (of each run that counted, in order of size),
                  report (as emulator/report/repeated_json.py says, also of a single run)
 """
 
@@ -53,5 +54,7 @@ def _value(one: Tried, line: Line) -> dict[str, Any]:
         "predicted": spread(line.predicted),
         "lost": line.lost,
         "dns_queries_per_s": line.queries_per_s,
+        "writes_lost": list(line.writes.lost) if line.writes else [],
+        "rpo_s": list(line.writes.rpo_s) if line.writes else [],
         "report": repeated_json(one.together) if one.results else None,
     }

@@ -15,6 +15,7 @@ from emulator.analysis.moments import moments
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import verdicts
 from emulator.analysis.words import client_name, flow_log_words, listed, plural
+from emulator.analysis.writes import writes_sentence
 from emulator.report.cells import (
     agreement_line,
     city_rows,
@@ -47,6 +48,9 @@ def render_report(
     _sights(measured, history, console, width)
     _wire(measured, history, console)
     _own(history, console)
+    for count in measured.writes:
+        console.print()
+        paragraph(console, f"Writes: {writes_sentence(count)}", width)
     for why in explain(measured, history):
         console.print()
         paragraph(console, f"Why: {why}", width)

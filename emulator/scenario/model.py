@@ -109,7 +109,29 @@ class ClearPath:
     is_after: bool = False
 
 
-Step = Kill | Heal | SetPath | ClearPath | WaitUntil
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """Run a program in a container and go on when it has ended. One that fails, or that has not
+    ended within `within_s`, ends the steps and is a missed objective."""
+
+    at_s: float
+    host: str  # "eu-west/db-1:image": the user's container; "eu-west/db-1": ours beside it
+    argv: tuple[str, ...]
+    within_s: float
+    is_after: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Count(Exec):
+    """Run a program that prints what the service holds, the ID of a write a line."""
+
+
+Step = Kill | Heal | SetPath | ClearPath | WaitUntil | Exec
+
+
+def patience_s(step: Step) -> float:
+    """How long a step may last, whatever it waits for; 0 where it is done at one moment."""
+    return step.within_s if isinstance(step, WaitUntil | Exec) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,5 +255,5 @@ class Scenario:
         at = 0.0
         for step in self.steps:
             at = at + step.at_s if step.is_after else max(at, step.at_s)
-            at += step.within_s if isinstance(step, WaitUntil) else 0.0
+            at += patience_s(step)
         return at + self.end_s if self.end_is_after else max(at, self.end_s)

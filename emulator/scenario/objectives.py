@@ -10,6 +10,8 @@
     dns_queries_per_s <= 2.5 from paris
     recovery_s <= 40 s from paris over own
     exit_code == 0 from paris
+    writes_lost == 0
+    rpo_s <= 1 s
 
 A time has a unit and a statistic over all the clients it speaks of (the worst, `p100`, if none is
 said); shares are in percent; latencies in ms, or with a unit; counts are plain.
@@ -29,13 +31,14 @@ from emulator.scenario.model import Comparison, Objective, Period
 CLIENTS = ("http", "keepalive", "stream", "udp")  # that make traffic
 MEASURED = (*CLIENTS, OWN_CLIENT)
 PARTS = ("detection_s", "publish_s", "cache_s", "client_s", "connect_s", "resume_s")
-TIMES = ("recovery_s", "outage_s", "reversion_s", *PARTS)
-COUNTS = ("requests_lost", "resets", "relapses")
+TIMES = ("recovery_s", "outage_s", "reversion_s", "rpo_s", *PARTS)
+COUNTS = ("requests_lost", "resets", "relapses", "writes_lost")
 SHARES = ("availability", "region_share")
 RATES = ("dns_queries_per_s",)  # of name servers, so no kind of client's
 EXIT_CODE = "exit_code"  # of a client of the user's
+WRITES = ("writes_lost", "rpo_s")  # of what own clients were told, and of a count
 FIGURES = (*TIMES, *COUNTS, *SHARES, *RATES, EXIT_CODE)
-RUN_FIGURES = (*RATES, EXIT_CODE)  # that no window of the steady state has
+RUN_FIGURES = (*RATES, EXIT_CODE, *WRITES)  # that no window of the steady state has
 # What one fault did: `during NAME-down` chooses the fault, no other period says anything of them.
 FAULT_FIGURES = (*TIMES, "relapses")
 LATENCY = "latency_ms"  # as the model calls p99_ms and its like
@@ -188,6 +191,10 @@ def _period(word: str, name: str) -> Period:
 
 
 def _check_period(figure: str, period: Period) -> None:
+    if figure in WRITES and period != Period():
+        raise ValueError(
+            f"{figure} is of all that was written before the count; leave the period out"
+        )
     if figure in FAULT_FIGURES and period.kind not in {"run", "down"}:
         what = f"{figure} is of a fault, not of a time"
         raise ValueError(f"{what}; leave the period out or write during us-east-down")
@@ -199,5 +206,7 @@ def _check_own(figure: str, scope: _Scope) -> None:
         raise ValueError("a client of yours tells of failures, not of resets; write requests_lost")
     if figure == EXIT_CODE and scope.client not in {None, OWN_CLIENT}:
         raise ValueError(f"{figure} is of a client of yours; leave over {scope.client} out")
+    if figure in WRITES and scope.client:
+        raise ValueError(f"{figure} is of clients of your own, not of a kind; leave over out")
     if figure == EXIT_CODE and scope.period != Period():
         raise ValueError(f"{figure} is of the end of the run; leave the period out")

@@ -16,6 +16,7 @@ from emulator.scenario.traffic import CACHES, CONNECTIONS_MAX
 Schema = dict[str, Any]
 _NAME = "^[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?$"
 _TARGET = "^(tag:)?[a-z0-9-]+(/[a-z0-9-]+)?$"
+_CONTAINER = r"^[a-z0-9-]+(/[a-z0-9-]+)?(:image)?$"
 _PATH = r"^\s*[a-z0-9-]+(\s*(->|\.\.)\s*[a-z0-9-]+)?\s*$"
 _UNSIGNED = r"[0-9]+(\.[0-9]+)?\s*"
 _TIME = rf"{_UNSIGNED}(ns|us|ms|s|m|min|h)"
@@ -155,6 +156,15 @@ def _steady_state() -> Schema:
     return {"description": "Must hold before the first fault.", "oneOf": [whole, hold]}
 
 
+def _command() -> Schema:
+    several = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    whole = {"type": "string", "minLength": 1}
+    return {
+        "description": "Of exec and count: words, or a list of them.",
+        "oneOf": [whole, several],
+    }
+
+
 def _step() -> Schema:
     target = _targets("Sites, hosts, groups, tag:x.")
     properties: Schema = {
@@ -166,12 +176,15 @@ def _step() -> Schema:
         "path": _text(_PATH, "us-east..paris, us-east->paris, or a site: all of its paths."),
         "clear": _text(_PATH, "What path set, on a path, all of a site, or all."),
         "force": target,
+        "exec": _text(_CONTAINER, "Run a program in eu-west/db-1:image, or in ours beside it."),
+        "count": _text(_CONTAINER, "Run a program that prints what the service holds."),
+        "command": _command(),
         "wait_until": {
             "type": "string",
             "description": "ready, recovered, steady, us-east up, us-east down, "
             "paris served by eu-west.",
         },
-        "within": _duration("Patience of wait_until."),
+        "within": _duration("Patience of wait_until, exec and count; of these two 30s."),
         "how": {"enum": list(KILL_KINDS), "description": "Of kill; default power."},
         "from": _targets("The other side of a partition; default: everyone else."),
         "direction": {"enum": list(DIRECTIONS), "description": "Of a partition; default both."},
@@ -193,6 +206,8 @@ def _step() -> Schema:
             {"required": ["at", "path"]},
             {"required": ["at", "clear"]},
             {"required": ["at", "force", "state"]},
+            {"required": ["at", "exec", "command"]},
+            {"required": ["at", "count", "command"]},
             {"required": ["wait_until", "within"]},
         ]
     }

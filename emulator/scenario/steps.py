@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 from emulator.pathentries import VALUE_KEYS
 from emulator.scalars import choice, duration, is_label, label, rate, share
+from emulator.scenario.commandsteps import read_exec
 from emulator.scenario.model import (
     FLAP,
     FORCED,
     KILL_KINDS,
     ClearPath,
     Condition,
+    Exec,
     FaultKind,
     Heal,
     Kill,
@@ -27,7 +29,9 @@ from emulator.scenario.pathsteps import read_clear, read_set_path
 from emulator.scenario.times import Moment, read_moment
 from emulator.yamlfile import Entry, Fields
 
-VERBS = ("kill", "heal", "partition", "flap", "force", "path", "clear", "wait_until")
+VERBS = (
+    "kill", "heal", "partition", "flap", "force", "path", "clear", "exec", "count", "wait_until",
+)  # fmt: skip
 # Which faults, or which other step, each setting of a step belongs to.
 _BOTH = ("jitter", "loss", "duplicate", "corrupt", "reorder", "rate")
 SETTINGS_OF: Mapping[str, tuple[str, ...]] = {
@@ -38,6 +42,7 @@ SETTINGS_OF: Mapping[str, tuple[str, ...]] = {
     **{key: ("brownout", "path") if key in _BOTH else ("path",) for key in (*VALUE_KEYS, "trace")},
     "state": ("force",),
     "service": ("force",),
+    "command": ("exec", "count"),
 }
 STEP_KEYS = ("at", *VERBS, "how", *SETTINGS_OF, "for", "every", "within")
 SITE_FAULTS = frozenset({"drain", "partition", "flap", "brownout", "force"})  # of whole sites
@@ -96,7 +101,9 @@ def _read_step(entry: Entry) -> tuple[Step, ...]:
     verb = verbs[0]
     if verb == "wait_until":
         return (_read_wait(fields),)
-    _refuse(fields, ("within",), "only wait_until has patience")
+    if verb in {"exec", "count"}:
+        return (_read_command(fields, verb),)
+    _refuse(fields, ("within",), "only wait_until, exec and count have patience")
     if verb in {"heal", "clear"}:
         return (_read_undoing(fields, verb),)
     if verb == "path":
@@ -111,6 +118,12 @@ def _read_step(entry: Entry) -> tuple[Step, ...]:
         fields.required("state", "state: drain")
     kill = _read_kill(fields, fields.members[verb], how)
     return _read_flap(fields, kill) if how == "flap" else _repeat(fields, kill)
+
+
+def _read_command(fields: Fields, verb: str) -> Exec:
+    others = [key for key, owners in SETTINGS_OF.items() if verb not in owners]
+    _refuse(fields, ("how", *others, *_LASTING), f"{verb} runs a program once and breaks nothing")
+    return read_exec(fields, verb, _read_instant(fields, "a program is started at one moment"))
 
 
 def _read_undoing(fields: Fields, verb: str) -> Heal | ClearPath:

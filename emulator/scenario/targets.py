@@ -11,8 +11,10 @@ from emulator.events import OWN_CLIENT
 from emulator.impairment import Impairment
 from emulator.pathentries import named_paths
 from emulator.pathvalues import misfit
+from emulator.scenario.commandsteps import OWN
 from emulator.scenario.model import (
     ClearPath,
+    Exec,
     Heal,
     Kill,
     Load,
@@ -49,6 +51,7 @@ class Names:
     services: tuple[str, ...] = ()
     paths: Mapping[tuple[str, str], Impairment] = field(default_factory=dict)  # as planned
     own_clients: tuple[str, ...] = ()  # cities with a client of the user's
+    own: tuple[str, ...] = ()  # hosts with a container of the user's
 
     def members(self, word: str, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
         """The sites and hosts that `word` means: its own name, a group's, a tag's. (): none."""
@@ -167,6 +170,9 @@ class _Check:
         if isinstance(step, SetPath | ClearPath):
             self._path(entry, step)
             return
+        if isinstance(step, Exec):
+            self._container(entry, step.host)
+            return
         for word in step.target:
             if self._exists(entry, word) and isinstance(step, Kill):
                 self._suits(entry, word, step)
@@ -184,6 +190,18 @@ class _Check:
             self._is(entry, condition.region, "region")
         elif condition.subject:
             self._is(entry, condition.subject, "region")
+
+    def _container(self, entry: Entry, name: str) -> None:
+        """One host; a city means its client, any other site its first host."""
+        host = name.removesuffix(OWN)
+        if host not in self.names.kinds:
+            known = self.names.own if name != host else self.names.kinds
+            advice = suggest(host, known) or _advice(host, self.names, {})
+            entry.problem(f"{host!r} is not in the lab", advice)
+        elif name != host and host not in self.names.own:
+            here = ", ".join(f"{other}{OWN}" for other in self.names.own) or "none here"
+            hint = f"containers of yours: {here}; without {OWN} it is ours"
+            entry.problem(f"no container of yours is on {host!r}", hint)
 
     def _path(self, entry: Entry, step: SetPath | ClearPath) -> None:
         """Its sites exist, and what is set goes with what the path is then."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable
 
-from emulator.scalars import decimal, size
+from emulator.scalars import decimal, size, words
 from emulator.topology.model import Image, Region, Service
 from emulator.topology.mounts import read_files, read_volumes
 from emulator.yamlfile import Entry, Fields
@@ -79,14 +78,7 @@ def _reference(text: str) -> str:
 def _read_command(entry: Entry) -> tuple[str, ...]:
     if entry.is_list():
         return tuple(item.text() or "" for item in entry.items())
-    return entry.value(_words, ())
-
-
-def _words(text: str) -> tuple[str, ...]:
-    try:
-        return tuple(shlex.split(text))
-    except ValueError as error:
-        raise ValueError(f"{str(error).lower()}; write a list of words") from error
+    return entry.value(words, ())
 
 
 def _read_environment(entry: Entry) -> dict[str, str]:

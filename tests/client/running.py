@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from emulator.events import Connection, Event, Request, parse_event
+from emulator.analysis.lines import typed
+from emulator.events import Connection, Event, Request
 from tests.client.servers import REGIONS
 
 PATIENCE_S = 10.0  # far above any timeout used here: only a broken client takes that long
@@ -40,7 +41,7 @@ class Running:
         for line in self.process.stdout:
             if not line.endswith(b"\n"):
                 return  # killed in the middle of a write
-            event = parse_event(json.loads(line))
+            event = typed(json.loads(line))
             assert event is not None, line
             with self._more:
                 self.events.append(event)

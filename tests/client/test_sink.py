@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.events import Lost, Note, parse_event
+from emulator.analysis.lines import typed
+from emulator.events import Lost, Note
 from emulator.node.client import sink as sink_module
 from emulator.node.client.sink import Sink
 
@@ -70,7 +71,7 @@ def test_what_does_not_fit_is_counted_and_confessed(pipe, monkeypatch):
         sink.put(Note(t=k, text="y" * 60))
     for _ in range(10):
         sink.flush()
-    events = [parse_event(json.loads(line)) for line in read_all(pipe[0]).splitlines()]
+    events = [typed(json.loads(line)) for line in read_all(pipe[0]).splitlines()]
     lost = [event for event in events if isinstance(event, Lost)]
     assert len(lost) == 1
     assert lost[0].count == 300 - (len(events) - 1)

@@ -15,7 +15,8 @@ from typing import Any
 import dns.message
 import dns.query
 
-from emulator.events import Event, parse_event
+from emulator.analysis.lines import typed
+from emulator.events import Event
 from tests.dns.examples import config_json
 
 DEADLINE_S = 20.0  # far above what anything here takes; only a broken server meets it
@@ -51,7 +52,7 @@ class Server:
         watchdog.start()
         try:
             for line in self._lines:
-                event = parse_event(json.loads(line))
+                event = typed(json.loads(line))
                 assert event is not None
                 self.events.append(event)
                 if wanted(event):

@@ -1,6 +1,11 @@
-# The server that PRIMARY names begins a database, every other one copies it and follows.
+# The server that PRIMARY names begins a database, every other one copies it and follows. With
+# COMMIT=sync the primary acknowledges nothing that a follower has not written as well.
 set -eu
 PATH=$PATH:$(echo /usr/lib/postgresql/*/bin)
+followers=
+if [ "$NETEMU_SERVICE-1.$NETEMU_REGION ${COMMIT:-async}" = "$PRIMARY sync" ]; then
+    followers='*'
+fi
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
     if [ "$NETEMU_SERVICE-1.$NETEMU_REGION" = "$PRIMARY" ]; then
         initdb --username=postgres --auth=trust --locale=C.UTF-8 --no-sync
@@ -14,4 +19,5 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
         done
     fi
 fi
-exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp
+exec postgres -c listen_addresses='*' -c unix_socket_directories=/tmp \
+    -c synchronous_standby_names="$followers"
