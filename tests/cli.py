@@ -47,7 +47,11 @@ def caller(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 
 def netemu(
-    *words: object, stdin: str = "", env: Mapping[str, str] | None = None, cwd: Path = ROOT
+    *words: object,
+    stdin: str = "",
+    env: Mapping[str, str] | None = None,
+    cwd: Path = ROOT,
+    patience_s: float = PATIENCE_S,
 ) -> Said:
     """Runs the program to its end."""
     done = subprocess.run(
@@ -55,7 +59,7 @@ def netemu(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         env={**os.environ, **(env or {})},
         cwd=cwd,
         check=False,

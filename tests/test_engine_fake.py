@@ -16,10 +16,11 @@ __all__ = ["lab"]
 
 
 class Echo:
-    """A program that prints what it reads."""
+    """A program that prints what it reads, to its end."""
 
     def __init__(self) -> None:
         self._data: deque[bytes] = deque()
+        self._is_over = False
 
     def read(self, size: int) -> bytes:
         if not self._data:
@@ -30,7 +31,8 @@ class Echo:
         return first[:size]
 
     def take(self) -> bytes | None:
-        return self._data.popleft() if self._data else b""
+        end = None if self._is_over else b""
+        return self._data.popleft() if self._data else end
 
     def fileno(self) -> int:
         return -1
@@ -38,10 +40,11 @@ class Echo:
     def write(self, data: bytes) -> None:
         self._data.append(data)
 
-    def finish(self) -> None: ...
+    def finish(self) -> None:
+        self._is_over = True
 
     def exit_code(self) -> int | None:
-        return None
+        return 0 if self._is_over else None
 
     def stderr(self) -> str:
         return ""

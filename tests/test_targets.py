@@ -272,3 +272,44 @@ def test_an_objective_over_own_needs_a_client_of_the_users_there() -> None:
         (10, "no city of the lab is called 'pariss'", "did you mean paris?"),
         (11, "no client of yours is in 'new-york'", "there is one in paris"),
     ]
+
+
+OWN = """
+netemu: 1
+name: own
+regions:
+  us-east: {location: aws:us-east-1}
+  eu-west: {location: aws:eu-west-1}
+clients: {paris: {location: city:Paris/FR, image: my/client}}
+services:
+  www: {port: 80}
+  db: {image: my/db, port: 5432, balance: l4}
+"""
+
+
+def commands(*hosts: str) -> list[str]:
+    """What is wrong with programs in these, and what to do."""
+    names = names_of(make_plan(parse_topology(OWN, "own.yaml"), "own"))
+    steps = "".join(f"  - {{at: +1s, exec: '{host}', command: date}}\n" for host in hosts)
+    found = check_targets(scenario(f"steps:\n{steps}"), names)
+    return [f"{problem.path}: {problem.what} ({problem.hint})" for problem in found]
+
+
+def test_a_program_runs_where_there_is_a_container() -> None:
+    """A region means its first host, a city its client; `:image` is for hosts that have one."""
+    assert commands("paris", "us-east", "ns1", "us-east/db-1", "us-east/db-1:image") == []
+    own = "us-east/db-1:image, eu-west/db-1:image, paris/client:image"
+    hint = f"containers of yours: {own}; without :image it is ours"
+    assert commands("us-east/db-9", "eu-west/dc-1:image", "us-east/www-1:image", "oslo:image") == [
+        "steps[0]: 'us-east/db-9' is not in the lab (did you mean us-east/db-1 or us-east/edge?)",
+        "steps[1]: 'eu-west/dc-1' is not in the lab (did you mean eu-west/db-1 or us-east/db-1?)",
+        f"steps[2]: no container of yours is on 'us-east/www-1' ({hint})",
+        "steps[3]: 'oslo' is not in the lab (sites here: us-east, eu-west, paris, ns1, ns2)",
+    ]
+
+
+def test_a_lab_without_images_says_so() -> None:
+    """Where somebody expects one."""
+    read = scenario("steps: [{at: 1s, count: 'us-east/www-1:image', command: date}]\n")
+    (problem,) = check_targets(read, NAMES)
+    assert problem.hint == "containers of yours: none here; without :image it is ours"

@@ -19,9 +19,11 @@ from emulator.engine.base import (
     ContainerSpec,
     ContainerState,
     Engine,
+    Stream,
     VolumeHandle,
 )
 from emulator.errors import EngineError
+from tests.capture import wait_until
 
 SLEEP = ("sleep", "600")
 
@@ -38,6 +40,13 @@ def spec(lab: str, host: str, image: str) -> ContainerSpec:
     return ContainerSpec(
         lab=lab, host=host, name=name, image=image, command=SLEEP, labels={"role": "test"}
     )
+
+
+def _ended(stream: Stream, parts: list[bytes]) -> bool:
+    """Whether there is no more to come; what there was is added."""
+    part = stream.take()
+    parts.append(part or b"")
+    return part is None
 
 
 class EngineContract:
@@ -242,6 +251,18 @@ class EngineContract:
             received += part
         stream.close()
         assert received == sent
+
+    def test_a_program_ends_with_its_stdin_and_says_how(self, engine, lab, started):
+        """What it says up to then comes; while it runs it has no exit code."""
+        stream = engine.stream(lab, started, ("cat",))
+        stream.write(b"the last of it")
+        assert stream.exit_code() is None
+        stream.finish()
+        parts: list[bytes] = []
+        wait_until(lambda: _ended(stream, parts), "it ends")
+        wait_until(lambda: stream.exit_code() is not None, "the engine knows how")
+        assert (b"".join(parts), stream.exit_code()) == (b"the last of it", 0)
+        stream.close()
 
     @pytest.mark.parametrize("put", ["kill", "pause"])
     def test_no_stream_to_a_host_that_does_not_run(self, engine, lab, started, put):

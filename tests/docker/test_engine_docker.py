@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -182,6 +183,20 @@ def test_a_program_that_fails_at_once_says_why(engine, lab, started):
     stream = engine.stream(lab, started, ("sh", "-c", "echo no such plan >&2; exit 3"))
     with pytest.raises(EngineError, match=r"ended with 3: no such plan"):
         stream.read(1)
+
+
+@pytest.mark.parametrize(
+    ("script", "code"), [("exit 3", 3), ("echo one; exit 4", 4), ("kill -9 $$", 137)]
+)
+def test_a_program_that_fails_has_its_code(engine, lab, started, script, code):
+    """Whether it said anything, and when the engine itself tells of it."""
+    stream = engine.stream(lab, started, ("sh", "-c", script))
+    with contextlib.suppress(EngineError):
+        while stream.read(100):
+            pass
+    wait_until(lambda: stream.exit_code() is not None, "the engine knows")
+    assert stream.exit_code() == code
+    stream.close()
 
 
 def test_a_program_that_does_not_exist_is_named(engine, lab, started):

@@ -10,7 +10,7 @@ import time
 from urllib.parse import urlsplit
 
 TARGET = urlsplit(os.environ["TARGET"])
-THREADS, PATIENCE_S, REST_S = 4, 1.0, 0.1
+THREADS, PATIENCE_S, REST_S = 4, 1.0, 0.05
 BEGAN = f"{time.time_ns():x}"  # IDs of another start are others
 speaking = threading.Lock()
 
@@ -52,9 +52,9 @@ def write_all(thread, write):
         ms = round((time.monotonic() - began) * 1000, 1)
         if error:
             tell(ok=False, error=error, ms=ms)
-            time.sleep(REST_S)
         else:
             tell(wrote=name, ok=True, ms=ms)
+        time.sleep(REST_S)
 
 
 write = {"http": write_by_http, "redis": write_to_redis}[TARGET.scheme]
