@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket as sockets
+import ssl
 import struct
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -68,6 +69,8 @@ class AttachedProgram:
 
     def finish(self) -> None:
         """The program sees the end of its stdin; what it says still comes."""
+        if isinstance(self._connection, ssl.SSLSocket):  # half of one cannot be closed
+            return
         with contextlib.suppress(OSError):  # it has ended already
             self._connection.shutdown(sockets.SHUT_WR)
 
