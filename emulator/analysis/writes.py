@@ -109,7 +109,8 @@ def runs_sentence(found: WritesOfRuns) -> str:
     """`acknowledged writes lost in 3 runs: 41 to 52; rpo 0.98 to 1.02 s`."""
     lost, spans = found.lost, found.rpo_s
     many = f"{lost[0]} to {lost[-1]}" if lost[0] != lost[-1] else f"{lost[0]}"
-    rpo = f"; rpo {spans[0]:.2f} to {spans[-1]:.2f} s" if spans else ""
+    shown = [f"{spans[at]:.2f}" for at in (0, -1)] if spans else []
+    rpo = f"; rpo {' to '.join(dict.fromkeys(shown))} s" if spans else ""
     return f"acknowledged writes lost in {plural(len(lost), 'run')}: {many}{rpo}"
 
 
