@@ -16,6 +16,8 @@ from emulator.analysis.repeated import Repeated, RunResult, gather, repeated_exi
 from emulator.analysis.sweep import Sweep, Tried, sweep_exit_code
 from emulator.analysis.timeline import History, read_history
 from emulator.analysis.verdict import Verdict, exit_code
+from emulator.analysis.words import plural
+from emulator.analysis.writes import last_count
 from emulator.errors import Exit, UsageError
 from emulator.report.html import render_html
 from emulator.report.json import OUTCOMES, report_json
@@ -151,7 +153,7 @@ def show_overview(finished: Sequence[Done], console: Console) -> None:
 
 
 def one_line(result: RunResult) -> str:
-    """How one of many runs went: `run-07  passed  9.31 s`."""
+    """How one of many runs went: `run-07  passed  slowest recovery 9.31 s  54 writes lost`."""
     outcome = OUTCOMES[exit_code(result.measured, result.verdicts)]
     rows = [row for row in result.measured.rows() if row.state != "unaffected"]
     told = [row.recovery_s for row in rows if row.recovery_s is not None]
@@ -159,7 +161,9 @@ def one_line(result: RunResult) -> str:
     doubts = "; ".join(result.measured.inconclusive) or lateness(result.measured)
     why = doubts if not took or outcome != "passed" else ""
     missed = next((v.text for v in result.verdicts if v.outcome == "failed"), "")
-    return f"{Path(result.directory).name}  {outcome}{took}" + "".join(
+    count = last_count(result.measured)
+    lost = f"  {plural(len(count.lost), 'write')} lost" if count else ""
+    return f"{Path(result.directory).name}  {outcome}{took}{lost}" + "".join(
         f"  ({words})" for words in (missed or why,) if words
     )
 

@@ -18,6 +18,7 @@ from emulator.analysis.sweep import Sweep, Tried
 from emulator.analysis.timeline import History
 from emulator.analysis.verdict import Verdict, exit_code, verdicts
 from emulator.analysis.writes import writes_sentence
+from emulator.cli.outputs import one_line
 from emulator.errors import Exit
 from emulator.events import Command, Fault, Held, Lost, Own
 from emulator.report.compare import compare_json, render_compare
@@ -300,6 +301,9 @@ def test_many_runs_tell_what_each_lost():
     assert said in junit_xml([suite_of_runs(runs, 3.0)])
     measured, history = looked_at(lossy())
     assert "Acknowledged writes lost in 3 runs: 0 to 2" in render_html(measured, history, runs)
+    assert one_line(result(lossy(*texts))).startswith(
+        "1  failed  slowest recovery 4.00 s  2 writes lost"
+    )
     told = json.loads(json.dumps(repeated_json(runs)))["runs"]
     assert [run["writes"]["lost"] for run in told] == [0, 0, 2]
 
