@@ -122,3 +122,31 @@ def test_the_page_of_several_scenarios_is_refused(work):
     said = netemu("run", *library, "--html", "page.html", cwd=work)
     assert said.code == Exit.USAGE
     assert "one scenario" in said.err
+
+
+COMMANDS = """\
+netemu: 1
+name: commands
+topology: runs.yaml
+traffic: {http: 5/s}
+steps:
+  - {at: 1s, exec: new-york, command: "curl -sf -m 2 http://www.shop.test/"}
+  - {at: +0s, exec: us-east/www-1, command: [sh, -c, "cat; echo not here >&2; exit 3"]}
+  - {at: +1s, kill: us-east}
+end: +1s
+"""
+
+
+def test_a_program_that_fails_ends_a_run_and_says_why(image, work):
+    """Each runs in the lab, with nothing on its stdin; what the last one said is in the verdict,
+    and the kill after it never comes."""
+    (work / "commands.yaml").write_text(COMMANDS)
+    said = netemu("run", "commands.yaml", "--json", "report.json", cwd=work)
+    assert said.code == Exit.MISSED, said
+    report = json.loads((work / "report.json").read_text())
+    asked, failed = report["objectives"]
+    assert asked["text"] == "exec new-york: curl -sf -m 2 http://www.shop.test/"
+    assert (asked["outcome"], failed["outcome"]) == ("passed", "failed")
+    assert failed["reason"] == ("it ended with 3, so the steps after it were not taken: not here")
+    assert report["faults"] == []
+    assert "FAILED (exit 3" in said.out
