@@ -262,15 +262,18 @@ def test_an_objective_over_own_needs_a_client_of_the_users_there() -> None:
         "  - recovery_s <= 9 s from new-york over own\n"
         "  - recovery_s <= 9 s from pariss over own\n"
         "  - exit_code == 0 from new-york\n"
+        "  - writes_lost == 0\n"
+        "  - rpo_s <= 1 s from new-york\n"
     )
     nowhere = {p.line for p in check_targets(said, NAMES) if "a client of yours" in p.what}
-    assert nowhere == {8, 9, 10, 11}
+    assert nowhere == {8, 9, 10, 11, 12, 13}
     own = replace(NAMES, own_clients=("paris",))
     problems = [(p.line, p.what, p.hint) for p in check_targets(said, own)]
     assert problems == [
         (9, "no client of yours is in 'new-york'", "there is one in paris"),
         (10, "no city of the lab is called 'pariss'", "did you mean paris?"),
         (11, "no client of yours is in 'new-york'", "there is one in paris"),
+        (13, "no client of yours is in 'new-york'", "there is one in paris"),
     ]
 
 

@@ -25,7 +25,7 @@ from emulator.scenario.model import (
     Traffic,
     WaitUntil,
 )
-from emulator.scenario.objectives import EXIT_CODE, parse_objective
+from emulator.scenario.objectives import EXIT_CODE, WRITES, parse_objective
 from emulator.scenario.steps import SITE_FAULTS, instead, read_targets, written_steps
 from emulator.yamlfile import Document, Entry
 
@@ -261,7 +261,7 @@ class _Check:
     def objective(self, entry: Entry, objective: Objective) -> None:
         if objective.city is not None:
             self._is(entry, objective.city, "client")
-        if objective.client == OWN_CLIENT or objective.figure == EXIT_CODE:
+        if objective.client == OWN_CLIENT or objective.figure in (EXIT_CODE, *WRITES):
             self._own_client(entry, objective.city)
         if objective.region is not None:
             self._is(entry, objective.region, "region")

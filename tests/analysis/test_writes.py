@@ -52,7 +52,7 @@ class Ledger(Story):
         return self
 
     def wrote(self, at: float, what: Any, city: str = "new-york") -> Ledger:
-        self.events.append(Own(t=ns(at), city=city, told={"wrote": what, "ok": True}))
+        self.events.append(Own(t=ns(at), city=city, told={"wrote": what}))
         return self
 
     def holds(self, at: float, *ids: str) -> Ledger:
