@@ -10,19 +10,31 @@ import pytest
 
 from emulator.controller.inject import heal, inject
 from emulator.engine.base import Stream
+from emulator.engine.build import ensure_images
 from emulator.engine.docker import DockerEngine
-from emulator.plan.own import own_name
+from emulator.plan import make_plan
+from emulator.plan.own import builds, own_name
+from emulator.topology.parse import parse_topology
 from tests.cli import ROOT
-from tests.docker.lab import World, running_example
+from tests.docker.lab import World, new_name, running_plan
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]  # the image is built first
 
 EXAMPLE = ROOT / "topologies/examples/grpc/grpc.yaml"
 
 
+# Short timings, so that a drain takes seconds.
+SHORT = "dns: {ttl: 1s, health_check: {interval: 500ms, timeout: 500ms, fall: 2, rise: 1}}\n"
+
+
 @pytest.fixture(scope="module")
 def world(engine: DockerEngine) -> Iterator[World]:
-    with running_example(engine, EXAMPLE) as world:
+    text = EXAMPLE.read_text().replace(
+        "    build: image\n", "    build: image\n    drain_timeout: 2s\n"
+    )
+    plan = make_plan(parse_topology(SHORT + text, str(EXAMPLE)), new_name())
+    image = ensure_images(builds(plan), lambda _stage, _done: None)
+    with running_plan(engine, image, plan) as world:
         yield world
 
 
@@ -119,3 +131,23 @@ def test_a_crash_closes_the_websocket_and_a_new_one_finds_the_other_server(
     again = story.until("again")["again"]
     assert again.endswith(" again") and not again.startswith(server)
     heal(world.lab, [server])
+
+
+def test_a_drain_lets_a_websocket_live_until_its_time_is_up(world: World, tell: Tell) -> None:
+    """It is answered through all of the drain's steps, as nothing tells it to go; at the end of
+    `drain_timeout` it is closed, and a new one is with the other region."""
+    story = tell("socket", "0.1")
+    assert story.next()["answer"].startswith("us-east/")
+    since = world.seq()
+    inject(world.lab, ["us-east"], "drain")
+    closed = story.until("closed")
+    steps = {
+        e["state"]: e["t"]
+        for e in world.events(since)
+        if e["kind"] == "proxy" and e["region"] == "us-east" and not e["server"]
+    }
+    assert closed["closed"] == 1006
+    assert steps["CLOSING"] < steps["STOPPING"]
+    assert 1.5e9 < closed["t"] - steps["STOPPING"] < 4e9
+    assert story.until("again")["again"] == "eu-west/ws-1 again"
+    heal(world.lab, ["us-east"])
