@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from emulator.node.dns.schedules import SPREAD_S, Anchor, first_offset, next_due
+from emulator.node.dns.schedules import SPREAD_OF_ALL_S, SPREAD_S, Anchor, first_offset, next_due
 from tests.dns.test_checker import WAKE_UP_EARLY_MS, WAKE_UP_LATE_MS
 
 
@@ -62,4 +62,5 @@ def test_schedules_are_spread_and_stay_within_the_interval() -> None:
     assert [first_offset(n, 3, 1.0) for n in range(3)] == [0.0, SPREAD_S, 2 * SPREAD_S]
     many = [first_offset(n, 100, 1.0) for n in range(100)]
     assert many == sorted(set(many))
-    assert many[-1] < 1.0
+    assert many[-1] < SPREAD_OF_ALL_S
+    assert first_offset(99, 100, 0.1) < 0.1

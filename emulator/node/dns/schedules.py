@@ -22,14 +22,16 @@ from emulator.node.dns.values import Checked
 
 Take = Callable[[Service, str, Checked], None]  # service, region, outcome
 
-# Regions' schedules start this far apart (less where they would not fit the interval): apart, so
-# that checks do not come in bursts; not far, because the first checks decide when a lab is ready.
+# Regions' schedules start this far apart, and all of them within this long (less where they would
+# not fit the interval): apart, so that checks do not come in bursts; not far, because the first
+# checks decide when a lab is ready.
 SPREAD_S = 0.05
+SPREAD_OF_ALL_S = 0.25
 
 
 def first_offset(index: int, count: int, interval_s: float) -> float:
     """Seconds from the start to the first check of the schedule `index` of `count`."""
-    return index * min(SPREAD_S, interval_s / count)
+    return index * min(SPREAD_S, SPREAD_OF_ALL_S / count, interval_s / count)
 
 
 def next_due(first: float, interval_s: float, last: float, now: float) -> float:
