@@ -23,9 +23,9 @@ clients:
 S = 1_000_000_000
 
 
-def told(events: list[dict[str, Any]]) -> list[str]:
+def told(events: list[dict[str, Any]], topology: str = TOPOLOGY) -> list[str]:
     out = io.StringIO()
-    plan = make_plan(parse_topology(TOPOLOGY, "two.yaml"), "two")
+    plan = make_plan(parse_topology(topology, "two.yaml"), "two")
     narrator = Narrator(Console(file=out, width=100), plan)
     for event in events:
         narrator.feed(event)
@@ -140,6 +140,21 @@ def test_a_client_of_the_users_is_told_of_by_its_lines():
     events = [line(1, ok=True), line(2, queue=7), line(3, ok=False, error="refused")]
     events += [line(4 + n / 2, ok=True) for n in range(5)]
     assert told(events) == [
-        "2.0 s  new-york, own client: first failure, error refused",
+        "2.0 s  new-york, own client: first failure, refused",
         "3.0 s  new-york, own client: answered again",
     ]
+
+
+def test_a_region_that_is_given_up_for_several_services_is_told_with_their_names():
+    """Each has checks of its own; where there is one, its name says nothing."""
+
+    def down(service: str) -> dict[str, Any]:
+        return {"kind": "health", "t": S, "server": "ns1", "service": service, "region": "us-east",
+                "state": "DOWN", "reason": "refused"}  # fmt: skip
+
+    both = TOPOLOGY + "services: {www: {port: 80}, api: {port: 81}}\n"
+    assert told([down("www"), down("api")], both) == [
+        "0.0 s  ns1 marks us-east DOWN for www (refused)",
+        "0.0 s  ns1 marks us-east DOWN for api (refused)",
+    ]
+    assert told([down("www")]) == ["0.0 s  ns1 marks us-east DOWN (refused)"]

@@ -116,7 +116,7 @@ def _after(event: Health, began: int, history: History) -> str:
         c
         for c in history.checks
         if not c.ok
-        and (c.server, c.region) == (event.server, event.region)
+        and (c.server, c.service, c.region) == (event.server, event.service, event.region)
         and began <= c.end <= event.t
     ]
     if any(check.checker for check in failed):

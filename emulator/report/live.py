@@ -10,7 +10,7 @@ from rich.console import Console
 from emulator.analysis.attempts import attempt
 from emulator.analysis.changes import change_line, is_same_change
 from emulator.analysis.words import command_line, forced_line, wait_line
-from emulator.events import Command, Forced, Own, PathChange, Wait
+from emulator.events import OWN_CLIENT, Command, Forced, Own, PathChange, Wait
 from emulator.plan.model import Plan
 
 KINDS = {"http": "http", "keepalive": "keep-alive", "stream": "stream", "udp": "udp",
@@ -94,7 +94,9 @@ class Narrator:
 
     def _tell_health(self, event: dict[str, Any]) -> None:
         reason = f" ({event['reason']})" if event.get("reason") else ""
-        self._say(event["t"], f"{event['server']} marks {event['region']} {event['state']}{reason}")
+        service = f" for {event['service']}" if self._has_services else ""
+        marks = f"{event['server']} marks {event['region']} {event['state']}{service}"
+        self._say(event["t"], f"{marks}{reason}")
 
     def _tell_forced(self, event: dict[str, Any]) -> None:
         told = Forced.from_json(event)
@@ -150,6 +152,8 @@ class Narrator:
         if key not in self._failed:
             known = event.get("end") or event["t"]
             what = f"{event['outcome']} {event['detail']}".rstrip()
+            if key[1] == OWN_CLIENT and event["detail"]:
+                what = event["detail"]  # "timed out" says it all
             self._say(known, f"{_name(key)}: first failure, {what}")
         self._failed[key] = max(event["t"], self._failed.get(key, 0))
 

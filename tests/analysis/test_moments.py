@@ -57,6 +57,18 @@ def test_a_verdict_of_vantages_is_told_with_its_votes():
     assert f"ns1 marks us-east DOWN: {why}" in told(story)
 
 
+def test_the_failed_checks_of_other_services_are_not_counted_for_one():
+    story = Story().fault(10).requests(0, 20).dead(20, 22)
+    story.events += [
+        Check(t=ns(11), end=ns(12), server="ns1", service=service, region="us-east", ok=False)
+        for service in ("www", "api", "db")
+    ]
+    story.events.append(
+        Health(t=ns(13), server="ns1", service="www", region="us-east", state="DOWN")
+    )
+    assert "ns1 marks us-east DOWN after 1 failed check" in told(story)
+
+
 def test_a_state_held_by_hand_during_a_fault_is_part_of_the_explanation():
     """Also one that was there before; one that ended before is none."""
     story = Story().fault(10).down(13).answer(12, "us-east").answer(18, "eu-west")
